@@ -1,0 +1,44 @@
+"""What a hand does on one frame: two sticks, one analog trigger, buttons.
+
+Sticks lie in [-1, 1] on a grid of 1/80, the trigger in [0, 1] on a grid of 1/140 (what the console's adapter can report after the game's
+calibration; 1,694 human ports of public replays lie on the stick grid without exception, see the reader's tests). The digital presses of L
+and R are buttons of their own: a hand can pull a trigger without clicking it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from exphil.game.frames import Array, Group
+
+STICK_STEPS = 80
+TRIGGER_STEPS = 140
+
+
+class Controller(NamedTuple):
+    """Columns of controllers, all of one shape. ``buttons`` are bits of ``ids.Button``."""
+
+    main_x: Array
+    main_y: Array
+    c_x: Array
+    c_y: Array
+    shoulder: Array
+    buttons: Array
+
+
+def neutral(*shape: int) -> Controller:
+    """Controllers that nobody touches."""
+    zero = np.zeros(shape, np.float32)
+    return Controller(zero, zero, zero, zero, zero, np.zeros(shape, np.int16))
+
+
+def controller_of(players: Group, seat: int) -> Controller:
+    """The controllers that the player of ``seat`` held on each row."""
+    return Controller(*(getattr(players, name)[..., seat] for name in Controller._fields))
+
+
+def take(controller: Controller, index: Array) -> Controller:
+    """The same rows of every column."""
+    return Controller(*(column[index] for column in controller))

@@ -1,0 +1,65 @@
+"""All arithmetic on frame numbers and delay.
+
+A post-frame state already contains the input of its own frame: what was pressed on frame t has acted when state t is recorded. A player
+who sees state t can therefore act on frame t + 1 at the earliest, and on t + 1 + delay when ``delay`` frames lie between.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from exphil.errors import OptionError
+
+FIRST_FRAME = -123
+"""Number of the first recorded frame of every versus game (Slippi specification)."""
+GO_FRAME = 0
+"""First frame on which players are free to act ("GO!"; Slippi specification)."""
+FRAMES_PER_SECOND = 60
+MAX_FRAMES = 28_800
+"""Eight minutes: the tournament clock."""
+
+T = TypeVar("T")
+
+
+def answer(frame: int, delay: int = 0) -> int:
+    """The frame whose controller answers the state of ``frame``."""
+    return frame + 1 + delay
+
+
+class DelayLine(Generic[T]):
+    """The queue between deciding on a controller and pressing it.
+
+    Args:
+        total: Frames of delay that the policy was trained with.
+        environment_delay: The part that the environment itself adds (UMI's arena, netplay's buffer).
+        neutral: What is pressed until the first decision comes through.
+
+    Raises:
+        OptionError: when the environment alone is slower than the policy.
+    """
+
+    def __init__(self, total: int, environment_delay: int, neutral: T) -> None:
+        own = total - environment_delay
+        if own < 0:
+            raise OptionError(
+                f"the policy answers {total} frames late, the environment adds {environment_delay}",
+                "delay",
+                f"play a policy trained with --frame-delay {environment_delay} or more",
+            )
+        self._neutral = neutral
+        self._queue = deque([neutral] * own)
+
+    @property
+    def pending(self) -> tuple[T, ...]:
+        """What is decided and not yet pressed, next first."""
+        return tuple(self._queue)
+
+    def push(self, decided: T) -> T:
+        """Take this frame's decision and give what is pressed now."""
+        self._queue.append(decided)
+        return self._queue.popleft()
+
+    def clear(self) -> None:
+        """Forget what is pending: another game begins."""
+        self._queue = deque([self._neutral] * len(self._queue))

@@ -1,0 +1,1 @@
+"""Options: what exists, where values come from, which combinations make sense. Imports only errors and game."""

@@ -1,0 +1,1 @@
+"""Numbers to batches: which frames, in which order, gathered and encoded."""

@@ -1,0 +1,1 @@
+"""Worlds that accept controllers and show frames. Never torch."""

@@ -1,0 +1,1 @@
+"""How well recorded players are predicted."""

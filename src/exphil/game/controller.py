@@ -1,8 +1,8 @@
 """What a hand does on one frame: two sticks, one analog trigger, buttons.
 
-Sticks lie in [-1, 1] on a grid of 1/80, the trigger in [0, 1] on a grid of 1/140 (what the console's adapter can report after the game's
-calibration; 1,694 human ports of public replays lie on the stick grid without exception, see the reader's tests). The digital presses of L
-and R are buttons of their own: a hand can pull a trigger without clicking it.
+Sticks lie in [-1, 1] on a grid of 1/80, the trigger in [0, 1] on a grid of 1/140 (what the console's adapter can report
+after the game's calibration; 1,694 human ports of public replays lie on the stick grid without exception, see the
+reader's tests). The digital presses of L and R are buttons of their own: a hand can pull a trigger without clicking it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """A Game: the columns of one or many matches, kept as packed rows of bytes.
 
-One row is one frame. ``ROW`` names every column of it; a ``Game`` wraps an array of rows of any leading shape, numpy or torch, and gives each
-column as a view. Packed rows are what the loader gathers and what is shipped to the training device; the feature table reads columns there.
+One row is one frame. ``ROW`` names every column of it; a ``Game`` wraps an array of rows of any leading shape, numpy or
+torch, and gives each column as a view. Packed rows are what the loader gathers and what is shipped to the training
+device; the feature table reads columns there.
 
-After ``seen_from`` the own player is number 0 of ``players`` and ``nana`` and the opponent number 1, and an item's owner is +1 for own.
+After ``seen_from`` the own player is number 0 of ``players`` and ``nana`` and the opponent number 1, and an item's
+owner is +1 for own.
 """
 
 from __future__ import annotations
@@ -94,12 +96,12 @@ _TYPES = {"f4": "float32", "i4": "int32", "i2": "int16", "i1": "int8", "u1": "ui
 
 
 class Column(NamedTuple):
-    """Where a column lies: its element type, and its first, step and count in elements of that type within a row."""
+    """Where a column lies in a row: its element type, and its first, step and number in elements of that type."""
 
     type: str
     first: int
     step: int
-    count: int
+    number: int
 
 
 def _columns(group: str, kind: np.dtype[Any], count: int) -> dict[str, Column]:
@@ -217,7 +219,7 @@ class Game:
 
 
 def playing(game: Game) -> Array:
-    """bool ``S``: frames on which what is pressed counts, from GO until a last stock is lost. Being dead in between counts."""
+    """Frames on which what is pressed counts, bool ``S``: from GO until a last stock is lost. Being dead counts."""
     stocks = game.players.stocks
     return (game.frame >= 0) & (stocks[..., 0] > 0) & (stocks[..., 1] > 0)
 

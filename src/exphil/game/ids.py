@@ -1,10 +1,12 @@
 """Characters, stages, action states and buttons: one internal numbering, and the conversions at the border.
 
-Inside ExPhil a character is its *internal* number (what post-frame events and memory hold) and a stage its *external* number (what a
-replay's start block holds). Other numberings exist and overlap: 8 is Yoshi's Story in a replay and Fountain of Dreams in memory.
-They are converted where they enter, by the functions named after their source, and nowhere else.
+Inside ExPhil a character is its *internal* number (what post-frame events and memory hold) and a stage its *external*
+number (what a replay's start block holds). Other numberings exist and overlap: 8 is Yoshi's Story in a replay and
+Fountain of Dreams in memory. They are converted where they enter, by the functions named after their source, and
+nowhere else.
 
-Sources: the Slippi replay specification (project-slippi/slippi-wiki, SPEC.md) and its linked id tables; libmelee's ``enums.Stage``.
+Sources: the Slippi replay specification (project-slippi/slippi-wiki, SPEC.md) and its linked id tables; libmelee's
+``enums.Stage``.
 """
 
 from __future__ import annotations
@@ -59,11 +61,12 @@ class Character(IntEnum):
 
 NUM_CHARACTERS = 33
 
-_CHARACTER_OF_EXTERNAL = (
-    *("CAPTAIN_FALCON DONKEY_KONG FOX GAME_AND_WATCH KIRBY BOWSER LINK LUIGI MARIO MARTH MEWTWO NESS PEACH PIKACHU").split(),
-    *("ICE_CLIMBERS JIGGLYPUFF SAMUS YOSHI ZELDA SHEIK FALCO YOUNG_LINK DR_MARIO ROY PICHU GANONDORF MASTER_HAND").split(),
-    *("WIREFRAME_MALE WIREFRAME_FEMALE GIGA_BOWSER CRAZY_HAND SANDBAG ICE_CLIMBERS").split(),
-)
+_EXTERNAL_ORDER = """
+    CAPTAIN_FALCON DONKEY_KONG FOX GAME_AND_WATCH KIRBY BOWSER LINK LUIGI MARIO MARTH MEWTWO NESS PEACH PIKACHU
+    ICE_CLIMBERS JIGGLYPUFF SAMUS YOSHI ZELDA SHEIK FALCO YOUNG_LINK DR_MARIO ROY PICHU GANONDORF MASTER_HAND
+    WIREFRAME_MALE WIREFRAME_FEMALE GIGA_BOWSER CRAZY_HAND SANDBAG ICE_CLIMBERS
+"""
+_CHARACTER_OF_EXTERNAL = tuple(_EXTERNAL_ORDER.split())
 
 
 def character_from_external(number: int) -> Character | None:
@@ -142,8 +145,9 @@ _STAGE_ALIASES = {
 
 
 def _word(text: str) -> str:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text.strip())
-    return re.sub(r"[^a-z0-9]+", "_", spaced.lower().replace("'", "").replace("&", "_and_").replace("é", "e")).strip("_")
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text.strip()).lower()
+    plain = spaced.replace("'", "").replace("&", "_and_").replace("é", "e")
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
 
 
 def _by_name(text: str, kind: str, names: tuple[str, ...], aliases: dict[str, str]) -> str:
@@ -153,11 +157,14 @@ def _by_name(text: str, kind: str, names: tuple[str, ...], aliases: dict[str, st
     if word.replace("_", "") in flat:
         return flat[word.replace("_", "")].upper()
     near = difflib.get_close_matches(word, [*names, *aliases], n=1)
-    raise OptionError(f"'{text}' is no {kind}", fix=f"did you mean '{near[0]}'?" if near else f"one of {', '.join(names)}")
+    fix = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(names)}"
+    raise OptionError(f"'{text}' is no {kind}", fix=fix)
 
 
 def character(text: str) -> Character:
-    """The playable character of a name or usual alias, in any spelling (``"Captain Falcon"``, ``"falcon"``, ``"CaptainFalcon"``).
+    """The playable character of a name or usual alias.
+
+    Any spelling will do: ``"Captain Falcon"``, ``"falcon"``, ``"CaptainFalcon"``.
 
     Raises:
         OptionError: for an unknown name, with the nearest known one.
@@ -252,7 +259,7 @@ CATEGORY_OF_ACTION = _category_of_action()
 
 ATTACKING = np.isin(CATEGORY_OF_ACTION, [CATEGORIES.index(c) for c in ("jab", "tilt", "smash", "aerial", "special")])
 """``(399,)`` bool: states in which a hitbox can come out."""
-GRABBING = CATEGORY_OF_ACTION == CATEGORIES.index("grab")
+GRABBING = np.isin(CATEGORY_OF_ACTION, [CATEGORIES.index("grab")])
 """``(399,)`` bool: reaching, holding, pummelling, throwing."""
 CAN_ACT = np.isin(CATEGORY_OF_ACTION, [CATEGORIES.index(c) for c in ("idle", "walk", "dash", "jump", "fall", "crouch")])
 """``(399,)`` bool: states that a press can leave at once."""

@@ -1,6 +1,7 @@
 """Geometry of the six legal stages, in game units. Facts as published with libmelee 0.47 (``melee.stages``).
 
-``ledge_x`` is where the ground ends (the stage is symmetric about 0 there); blast zones are left, right, top and bottom.
+``ledge_x`` is where the ground ends (the stage is symmetric about 0 there); blast zones are left, right, top and
+bottom.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """All arithmetic on frame numbers and delay.
 
-A post-frame state already contains the input of its own frame: what was pressed on frame t has acted when state t is recorded. A player
-who sees state t can therefore act on frame t + 1 at the earliest, and on t + 1 + delay when ``delay`` frames lie between.
+A post-frame state already contains the input of its own frame: what was pressed on frame t has acted when state t is
+recorded. A player who sees state t can therefore act on frame t + 1 at the earliest, and on t + 1 + delay when
+``delay`` frames lie between.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from exphil.errors import OptionError
 FIRST_FRAME = -123
 """Number of the first recorded frame of every versus game (Slippi specification)."""
 GO_FRAME = 0
-"""First frame on which players are free to act ("GO!"; Slippi specification)."""
+"""The game clock starts (Slippi specification), and frames begin to count. Players can move 39 frames earlier: measured
+on the shared replays, 94 of 104 players do, 25 of them on frame -39 and nobody before it."""
 FRAMES_PER_SECOND = 60
 MAX_FRAMES = 28_800
 """Eight minutes: the tournament clock."""

@@ -1,0 +1,1 @@
+"""Numbers to distributions over actions: embed, backbone, head."""

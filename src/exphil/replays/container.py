@@ -1,7 +1,8 @@
 """The outside of a ``.slp`` file: where its events lie, how long each is, the start block and the metadata.
 
-A file is UBJSON: ``{"raw": bytes, "metadata": {...}}``. The raw bytes begin with a table of payload sizes, then the game start event. Every
-offset below counts from an event's command byte. Source: Slippi replay specification (project-slippi/slippi-wiki, SPEC.md).
+A file is UBJSON: ``{"raw": bytes, "metadata": {...}}``. The raw bytes begin with a table of payload sizes, then the
+game start event. Every offset below counts from an event's command byte. Source: Slippi replay specification
+(project-slippi/slippi-wiki, SPEC.md).
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def layout(data: bytes, where: str) -> Layout:
         ReplayError: no Slippi header, or a size table that does not hold a game.
     """
     if data[:11] != MAGIC or len(data) < 17:
-        raise ReplayError("not a Slippi replay (no raw element at offset 0)", where, "files recorded by Slippi begin with '{U'")
+        raise ReplayError(
+            "not a Slippi replay (no raw element at offset 0)", where, "files recorded by Slippi begin with '{U'"
+        )
     declared = struct.unpack(">i", data[11:15])[0]
     problems = []
     end = len(data)
@@ -110,7 +113,9 @@ def start_block(data: bytes, layout: Layout, where: str) -> Start:
         if event[base + 1] in (0, 1, 2):
             chosen = character_from_external(event[base])
             words = text(0x161 + 0x10 * index, 0x10), text(0x221 + 0xA * index, 0xA), text(0x1A5 + 0x1F * index, 0x1F)
-            seats.append(Seat(index + 1, -1 if chosen is None else int(chosen), event[base + 1] == 0, event[base + 2], *words))
+            seats.append(
+                Seat(index + 1, -1 if chosen is None else int(chosen), event[base + 1] == 0, event[base + 2], *words)
+            )
     match_id = event[0x2BE : 0x2BE + 51].split(b"\0", 1)[0].decode("ascii", errors="replace")
     stage = struct.unpack(">H", event[0x13:0x15])[0]
     return Start((event[1], event[2], event[3]), stage, bool(event[0x0D]), tuple(seats), match_id)
@@ -136,7 +141,7 @@ class _Metadata:
         self.data, self.at = data, at
 
     def take(self, count: int) -> bytes:
-        if self.at + count > len(self.data):
+        if count < 0 or self.at + count > len(self.data):  # a negative length would walk backwards for ever
             raise ValueError("metadata ends early")
         self.at += count
         return self.data[self.at - count : self.at]
@@ -170,6 +175,6 @@ def metadata(data: bytes, layout: Layout) -> dict[str, Any]:
         return {}
     try:
         found = _Metadata(data, layout.end + 10).value()
-    except (ValueError, KeyError, struct.error):
+    except (ValueError, OverflowError, KeyError, struct.error):
         return {}
     return found if isinstance(found, dict) else {}

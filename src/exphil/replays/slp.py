@@ -1,7 +1,8 @@
 """One ``.slp`` file to one ``Replay``: its columns, who played, and what was wrong with it.
 
-``read`` takes two-player games of Slippi 2.0 to 3.19 and keeps the first version of a frame that netplay rolled back. ``peek`` reads the start
-block alone. Both raise ``ReplayError`` with the file and the reason when there is nothing usable; smaller faults are listed in ``problems``.
+``read`` takes two-player games of Slippi 2.0 to 3.19 and keeps the first version of a frame that netplay rolled back.
+``peek`` reads the start block alone. Both raise ``ReplayError`` with the file and the reason when there is nothing
+usable; smaller faults are listed in ``problems``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from exphil.game.frames import ITEM, PLAYER, ROW, Game, Lacks
 from exphil.replays import container, kernels
 from exphil.replays.container import Layout, Seat, Start
 
-_HEAD_BYTES = 1024  # holds the start event of every version (0x2F1 bytes at most)
+_HEAD_BYTES = 1024  # holds the start event of every version we know (it ends before byte 814)
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,30 @@ class Replay:
         return Lacks(int(self.game.lacks[0])) if len(self.game) else Lacks(0)
 
 
+RECORDED_FROM = {
+    Lacks.INVULNERABLE: (2, 1),
+    Lacks.ITEMS: (3, 0),
+    Lacks.SPEEDS: (3, 5),
+    Lacks.ITEM_OWNER: (3, 6),
+    Lacks.HITLAG: (3, 8),
+}
+"""The first Slippi version that records the columns of each bit."""
+
+
+def lacking(lacks: Lacks) -> str:
+    """The columns of ``lacks`` in words, each with the Slippi version that first recorded it; empty for none."""
+    named = [(bit.name or "", version) for bit, version in RECORDED_FROM.items() if bit in lacks]
+    return ", ".join(
+        f"{name.lower().replace('_', ' ')} (recorded from {major}.{minor} on)" for name, (major, minor) in named
+    )
+
+
 def _lacks(start: Start, items: int) -> Lacks:
-    version = start.version[:2]
     found = Lacks(0)
-    found |= Lacks.INVULNERABLE if version < (2, 1) else Lacks(0)
-    found |= Lacks.ITEMS if version < (3, 0) else Lacks(0)
-    found |= Lacks.SPEEDS if version < (3, 5) else Lacks(0)
-    found |= Lacks.ITEM_OWNER if version < (3, 6) and items else Lacks(0)
-    return found | (Lacks.HITLAG if version < (3, 8) else Lacks(0))
+    for bit, version in RECORDED_FROM.items():
+        if start.version[:2] < version and (bit != Lacks.ITEM_OWNER or items):
+            found |= bit
+    return found
 
 
 def _with_codes(start: Start, metadata: dict[str, Any]) -> Start:
@@ -69,7 +86,7 @@ def _with_codes(start: Start, metadata: dict[str, Any]) -> Start:
         entry = players.get(str(seat.port - 1)) if isinstance(players, dict) else None
         names = entry.get("names") if isinstance(entry, dict) else None
         names = names if isinstance(names, dict) else {}
-        code, name = seat.code or str(names.get("code", "")), seat.name or str(names.get("netplay", ""))
+        code, name = seat.code or str(names.get("code") or ""), seat.name or str(names.get("netplay") or "")
         seats.append(Seat(seat.port, seat.character, seat.human, seat.stocks, seat.tag, code, name))
     return Start(start.version, start.stage, start.teams, tuple(seats), start.match_id)
 
@@ -84,11 +101,27 @@ def peek(path: Path) -> Start:
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
+            found = container.layout(head, where)
+            needed = found.first + 1 + int(found.sizes[container.GAME_START])
+            if needed > _HEAD_BYTES:  # a version we do not know, or damage: either must be told as ``read`` tells it
+                head += file.read(needed - _HEAD_BYTES)
     except OSError as error:
         raise ReplayError(f"cannot be read ({error.strerror})", where) from error
     start = container.start_block(head, container.layout(head, where), where)
     container.check_supported(start, where)
     return start
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        ReplayError: the system does not give them.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ReplayError(f"cannot be read ({error.strerror})", str(path)) from error
 
 
 def read(path: Path) -> Replay:
@@ -97,11 +130,7 @@ def read(path: Path) -> Replay:
     Raises:
         ReplayError: not a replay, not one that this reader takes, or no complete frame in it.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ReplayError(f"cannot be read ({error.strerror})", str(path)) from error
-    return parse(data, path)
+    return parse(read_bytes(path), path)
 
 
 def parse(data: bytes, path: Path) -> Replay:
@@ -118,29 +147,31 @@ def parse(data: bytes, path: Path) -> Replay:
     found = kernels.Survey(*kernels.survey(raw, layout.first, layout.end, layout.sizes, ports))
     problems = [*layout.problems, *_walk_problems(layout, found)]
     count = found.last_frame - found.first_frame + 1
-    if count < 1 or count > 2 * found.rows + 1000:
+    if count < 1:
         raise ReplayError(f"no frames between offset {layout.first} and {found.stopped}", where)
-    rows, seen = kernels.empty_rows(count), np.zeros(count, np.uint8)
-    tables = [
-        kernels.field_table(fields, group, int(layout.sizes[command]))
-        for fields, group, command in (
-            (kernels.PRE_FIELDS, PLAYER, container.PRE_FRAME),
-            (kernels.POST_FIELDS, PLAYER, container.POST_FRAME),
-            (kernels.ITEM_FIELDS, ITEM, container.ITEM_UPDATE),
+    if count > 2 * found.rows + 1000:  # a damaged number must not ask for gigabytes
+        raise ReplayError(
+            f"frame numbers run from {found.first_frame} to {found.last_frame} in {found.rows} recorded frames", where
         )
-    ]
-    stop = min(found.stopped, layout.end)
-    lost = kernels.fill(raw, layout.first, stop, layout.sizes, ports, found.first_frame, *tables, rows, seen)
+    rows, seen = kernels.empty_rows(count), np.zeros(count, np.uint8)
+    tables = (
+        kernels.field_table(kernels.PRE_FIELDS, PLAYER, int(layout.sizes[container.PRE_FRAME])),
+        kernels.field_table(kernels.POST_FIELDS, PLAYER, int(layout.sizes[container.POST_FRAME])),
+        kernels.field_table(kernels.ITEM_FIELDS, ITEM, int(layout.sizes[container.ITEM_UPDATE])),
+    )
+    span = (layout.first, min(found.stopped, layout.end))
+    lost = kernels.fill(raw, span, layout.sizes, ports, found.first_frame, tables, rows, seen)
     if lost:
         problems.append(f"{lost} item events beyond 15 at once were left out")
     complete = int(np.argmax(seen != 15)) if (seen != 15).any() else count
     if complete < count:
-        problems.append(f"frame {found.first_frame + complete}: a player's events are missing; the {count - complete} frames from there are left out")
+        stopped = f"frame {found.first_frame + complete}: a player's events are missing"
+        problems.append(f"{stopped}; the {count - complete} frames from there are left out")
     if complete == 0:
         raise ReplayError("no complete frame", where)
     named = rows[:complete].view(ROW)[:, 0]
     named["frame"] = np.arange(found.first_frame, found.first_frame + complete)
-    named["stage"] = start.stage
+    named["stage"] = min(start.stage, 0x7FFF)  # no stage is above 285; modded and damaged files name up to 65535
     named["lacks"] = int(_lacks(start, found.items))
     start = _with_codes(start, container.metadata(data, layout))
     return Replay(path, start, Game(rows[:complete]), found.rows, tuple(problems))
@@ -163,5 +194,3 @@ def _walk_problems(layout: Layout, found: kernels.Survey) -> list[str]:
         if found.stopped < layout.end:
             problems.append(f"byte {found.stopped}: an event that cannot be read; nothing after it was")
     return problems
-
-

@@ -1,0 +1,383 @@
+"""Configuration to objects: the only file that knows both. Constructors take plain numbers; rooms that import torch are opened inside builders.
+
+The tables name every choice of an option and the numbers that its constructor takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from exphil.config.groups import Layers, Machine, Quiet, Readers, Verbose
+from exphil.config.groups import Run as RunOptions
+from exphil.config.layers import Settings, jsonable
+from exphil.config.option import options_by_name
+from exphil.data import baselines
+from exphil.data.corpus import Corpus, Entry
+from exphil.data.lanes import Lanes
+from exphil.data.sampler import Plan
+from exphil.data.walk import Walk
+from exphil.data.windows import Windows
+from exphil.errors import DataError, PolicyError
+from exphil.features.observation import IDS, NEEDED, Table
+from exphil.game.frames import Lacks
+from exphil.game.ids import character as character_by_name
+from exphil.replays.library import Choice, Loaded, Skip, load, summary
+
+if TYPE_CHECKING:
+    import torch
+
+    from exphil.data.loader import Loader
+    from exphil.models.backbone import Backbone
+    from exphil.models.policy import Policy
+    from exphil.play.agent import Agent
+    from exphil.train.checkpoint import PolicyFile
+    from exphil.train.loop import Event, Run
+    from exphil.train.optim import Schedule
+    from exphil.train.session import Identity, Interrupted, RunFiles, Saved
+
+EMBEDDING_WIDTH = 64
+HEAD_RESIDUAL, HEAD_HIDDEN = 128, 64
+WALK_GAMES, WALK_FRAMES = 32, 256
+"""Games side by side and frames at once when whole games are walked; they change speed and memory only."""
+
+
+def table(settings: Settings) -> Table:
+    """The feature table of a run."""
+    return Table(settings.features.num_player_names, settings.seats.allow_missing)
+
+
+def choice(settings: Settings) -> Choice:
+    """Which games and seats are learned from."""
+    seats = settings.seats
+    needed = Lacks(0)
+    for lacks in NEEDED:
+        needed |= lacks
+    wanted = character_by_name(seats.train_character) if seats.train_character else None
+    return Choice(seats.player_port, wanted, seats.dual_port, seats.allow_missing, needed)
+
+
+def read_games(
+    settings: Settings, paths: Iterable[Path], told: Callable[[Loaded | Skip], None]
+) -> tuple[Corpus, list[Path], list[Skip]]:
+    """Read the games of a run: corpus, the files that are in it (numbered as its entries are), and what was left out.
+
+    Raises:
+        DataError: nothing is left.
+    """
+    wanted = choice(settings)
+    games, used, skips = [], [], []
+    for found in load(paths, wanted, settings.readers.workers):
+        told(found)
+        if isinstance(found, Skip):
+            skips.append(found)
+            continue
+        for seat in found.seats:
+            entry = Entry(len(used), found.replay.path.name, found.replay.characters[seat])
+            games.append((entry, found.replay.game.seen_from(seat)))
+        used.append(found.replay.path)
+    if not games:
+        reasons = "; ".join(f"{count} {sentence}" for count, sentence in summary(skips))
+        raise DataError(f"no game is left to use: {reasons}", str(settings.data.replays), _remedy(settings, skips))
+    return Corpus.of(games), used, skips
+
+
+def _remedy(settings: Settings, skips: list[Skip]) -> str:
+    reasons = {skip.reason for skip in skips}
+    if reasons == {"character"} or (settings.seats.train_character and "character" in reasons):
+        return "another --train-character, or more replays; exphil replays scan FOLDER lists who plays"
+    if "columns" in reasons:
+        return "--allow-missing takes older recordings"
+    return "exphil replays scan FOLDER says what is wrong with each file"
+
+
+def widths(settings: Settings) -> tuple[int, ...]:
+    """Width of every layer: ``--hidden``, one number repeated ``--num-layers`` times in a recurrent backbone."""
+    model = settings.model
+    if len(model.hidden) == 1 and model.backbone != "mlp":
+        return model.hidden * (model.num_layers or 2)
+    return model.hidden
+
+
+def _mlp(settings: Settings, size: int) -> Backbone:
+    from exphil.models.mlp import MLP
+
+    model = settings.model
+    return MLP(size, widths(settings), model.dropout, model.layer_norm, model.residual)
+
+
+def _gru(settings: Settings, size: int) -> Backbone:
+    from exphil.models.recurrent import Recurrent
+
+    return Recurrent("gru", size, widths(settings), settings.model.dropout)
+
+
+def _lstm(settings: Settings, size: int) -> Backbone:
+    from exphil.models.recurrent import Recurrent
+
+    return Recurrent("lstm", size, widths(settings), settings.model.dropout)
+
+
+BACKBONES: dict[str, Callable[[Settings, int], Backbone]] = {"mlp": _mlp, "gru": _gru, "lstm": _lstm}
+
+
+def policy(settings: Settings) -> Policy:
+    """A fresh policy; its numbers come from torch's random state."""
+    from exphil.models.embed import Embed
+    from exphil.models.head import Head
+    from exphil.models.policy import Policy
+
+    layout = table(settings)
+    vocabularies = tuple(dict.fromkeys(size for _, size in IDS))
+    kinds = [vocabularies.index(size) for _, size in IDS]
+    embed = Embed(layout.floats, kinds, vocabularies, EMBEDDING_WIDTH)
+    backbone = BACKBONES[settings.model.backbone or "mlp"](settings, embed.output_size)
+    head = Head(backbone.output_size, HEAD_RESIDUAL, HEAD_HIDDEN, settings.model.head == "autoregressive")
+    return Policy(embed, backbone, head, layout.controller)
+
+
+def _adam(groups: Any, lr: float) -> torch.optim.Optimizer:
+    import torch
+
+    plain = [{**group, "weight_decay": 0.0} for group in groups]
+    return torch.optim.Adam(plain, lr, fused=True)
+
+
+def _adamw(groups: Any, lr: float) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.AdamW(groups, lr, fused=True)
+
+
+def _radam(groups: Any, lr: float) -> torch.optim.Optimizer:
+    import torch
+
+    return torch.optim.RAdam([{**group, "weight_decay": 0.0} for group in groups], lr)
+
+
+def _lamb(groups: Any, lr: float) -> torch.optim.Optimizer:
+    from pytorch_optimizer import Lamb
+
+    optimizer: torch.optim.Optimizer = Lamb(groups, lr)
+    return optimizer
+
+
+OPTIMIZERS: dict[str, Callable[[Any, float], torch.optim.Optimizer]] = {
+    "adam": _adam,
+    "adamw": _adamw,
+    "radam": _radam,
+    "lamb": _lamb,
+}
+
+
+def optimizer(settings: Settings, policy: Policy) -> torch.optim.Optimizer:
+    """The optimiser of a run over a policy's parameters."""
+    from exphil.train.optim import decay_groups
+
+    training = settings.training
+    return OPTIMIZERS[training.optimizer](list(decay_groups(policy, training.weight_decay)), training.lr)
+
+
+def schedule(settings: Settings, updates: int) -> Schedule:
+    """The learning rate over a run of so many updates."""
+    from exphil.train.optim import schedule
+
+    training = settings.training
+    kind: Any = training.lr_schedule
+    return schedule(kind, training.lr, training.warmup_steps, training.decay_steps, updates)
+
+
+def carries_state(settings: Settings) -> bool:
+    """Whether batches go on where the ones before ended."""
+    return settings.model.backbone != "mlp" and settings.model.sequence_mode == "lanes"
+
+
+def window(settings: Settings) -> int:
+    """Decisions in one stretch: single frames unless the run is temporal."""
+    return settings.model.window_size if settings.model.temporal else 1
+
+
+def plan(settings: Settings, corpus: Corpus, seed: int) -> Plan:
+    """Which stretches make which batch.
+
+    Raises:
+        DataError: no stretch at all.
+    """
+    batch, length, model = settings.training.batch_size, window(settings), settings.model
+    if carries_state(settings):
+        return Lanes(corpus.first, corpus.decisions, batch, length, seed)
+    last = model.temporal and model.loss_positions == "last"
+    stride = (model.stride or length) if model.temporal else 1
+    return Windows(corpus.first, corpus.decisions, batch, length, stride, last, seed)
+
+
+def loader(settings: Settings, corpus: Corpus, plan: Plan, device: torch.device) -> Loader:
+    """Encoded batches of a plan."""
+    from exphil.data.loader import Loader
+
+    last = settings.model.temporal and settings.model.loss_positions == "last" and not isinstance(plan, Walk)
+    return Loader(corpus, plan, table(settings), device, all_frames=settings.seats.all_frames, last_only=last)
+
+
+def walk(settings: Settings, corpus: Corpus, device: torch.device) -> Loader:
+    """Encoded batches that walk every game of a corpus from start to end."""
+    return loader(settings, corpus, Walk(corpus.first, corpus.decisions, WALK_GAMES, WALK_FRAMES), device)
+
+
+def load_weights(policy: Policy, weights: dict[str, torch.Tensor], where: str) -> None:
+    """Load weights strictly.
+
+    Raises:
+        PolicyError: naming the first difference, both sides, and the option that probably differs.
+    """
+    from exphil.train.checkpoint import fit_weights
+
+    try:
+        fit_weights(policy, weights, where)
+    except PolicyError as error:
+        part = error.what.removeprefix("parameter ").partition(".")[0]
+        option = {
+            "embed": "--num-player-names or --allow-missing",
+            "backbone": "--backbone, --hidden or --num-layers",
+            "head": "--head",
+        }[part]
+        raise PolicyError(error.what, where, f"probably {option} differs from the run that wrote it") from None
+
+
+def trained(file: PolicyFile, where: str) -> tuple[Settings, Policy]:
+    """The options and the policy of a policy file.
+
+    Raises:
+        PolicyError: it was trained with another feature table, or its weights do not fit its options.
+    """
+    settings = Settings.from_flat("train", file.config)
+    check_fingerprint(table(settings), file.fingerprint, where)
+    built = policy(settings)
+    load_weights(built, file.weights, where)
+    return settings, built
+
+
+def check_fingerprint(table: Table, fingerprint: str, where: str) -> None:
+    """Refuse weights that were trained on other numbers.
+
+    Raises:
+        PolicyError: with both fingerprints.
+    """
+    if table.fingerprint != fingerprint:
+        raise PolicyError(
+            f"trained on feature table {fingerprint}; this exphil makes {table.fingerprint} of the same options",
+            where,
+            "play it with the exphil that trained it, or train it anew",
+        )
+
+
+def agent(settings: Settings, policy: Policy, device: torch.device, seat: int, games: int, seed: int | None) -> Agent:
+    """A trained policy in one seat of ``games`` games; ``seed`` None plays the likeliest action."""
+    from exphil.models.policy import TorchPlayer
+    from exphil.play.agent import Agent
+
+    return Agent(TorchPlayer(policy, device), table(settings), seat, games, seed)
+
+
+class Job(NamedTuple):
+    """A training run, ready to start."""
+
+    run: Run
+    events: Iterator[Event | Saved | Interrupted]
+    files: RunFiles
+    about: Identity
+    updates: int
+
+
+def files_of(settings: Settings) -> RunFiles:
+    """Where a run is saved: ``--checkpoint``, else ``--checkpoints-dir`` and its name; beside the snapshot when it resumes one.
+
+    Raises:
+        OutputError: another run is there, or the folder cannot be written.
+    """
+    from exphil.train.session import RunFiles
+
+    saving = settings.saving
+    if saving.resume:
+        return RunFiles(saving.checkpoint or saving.resume.parent / f"{saving.name}.pt")
+    found = RunFiles(saving.checkpoint or saving.checkpoints_dir / f"{saving.name}.pt")
+    found.check_new()
+    return found
+
+
+def resumed(settings: Settings, snapshot: dict[str, Any]) -> Settings:
+    """The options of the run that wrote a snapshot, changed by what was typed now; the machine and the talk are this call's."""
+    here = {
+        name for group in (Machine, Readers, RunOptions, Quiet, Verbose, Layers) for name in options_by_name([group])
+    }
+    typed = {name for name, source in settings.sources.items() if source.startswith("flag")}
+    now = jsonable({name: settings[name] for name in here | typed})
+    return Settings.from_flat("train", snapshot["config"] | now)
+
+
+def training(
+    settings: Settings,
+    corpora: tuple[Corpus, Corpus | None],
+    used: list[Path],
+    snapshot: dict[str, Any] | None,
+    stop: Callable[[], bool],
+) -> Job:
+    """Build a run, fresh or as a snapshot left it.
+
+    Args:
+        settings: Of the command train, name and seed decided.
+        corpora: The games to learn from, and those held out.
+        used: The files they came from.
+        snapshot: What to resume.
+        stop: Asked between two batches: whether to save and stop.
+
+    Raises:
+        ExphilError: a place that cannot be written, a snapshot that does not fit.
+    """
+    import torch
+
+    from exphil.train import loop, runtime, session
+    from exphil.train.validate import held_out_loss
+
+    options, (train, validation) = settings.training, corpora
+    files, device = files_of(settings), runtime.device(settings.machine.device)
+    torch.manual_seed(options.seed or 0)
+    built = policy(settings)
+    if snapshot is not None:
+        check_fingerprint(table(settings), snapshot["fingerprint"], str(settings.saving.resume))
+        load_weights(built, snapshot["policy"], str(settings.saving.resume))
+    built = built.to(device)
+    run = loop.Run(built, optimizer(settings, built), device)
+    if snapshot is not None:
+        run.restore(snapshot)
+    batches = loader(settings, train, plan(settings, train, options.seed or 0), device)
+    updates = sum(batches.steps(epoch) for epoch in range(options.epochs))
+    held_out = walk(settings, validation, device) if validation is not None else None
+    events = loop.train(
+        run,
+        batches,
+        schedule(settings, updates),
+        options.epochs,
+        max_grad_norm=options.max_grad_norm,
+        carry=carries_state(settings),
+        validate=(lambda policy: held_out_loss(policy, held_out)) if held_out else None,
+    )
+    about = identity(settings, corpora, used)
+    watched = session.session(events, run, files, about, save_best=settings.saving.save_best, stop=stop)
+    return Job(run, watched, files, about, updates)
+
+
+def identity(settings: Settings, corpora: tuple[Corpus, Corpus | None], used: list[Path]) -> Identity:
+    """What a run's files say about it."""
+    from exphil.train.provenance import provenance
+    from exphil.train.session import Identity
+
+    config = jsonable(settings.flat())
+    fitted = baselines.of_corpus(corpora[0], settings.seats.all_frames)
+    return Identity(config, table(settings).fingerprint, fitted, provenance(config, used, *corpora))
+
+
+def embedded(table: Table) -> int:
+    """Numbers of one frame after its ids are looked up: what the first layer sees."""
+    return table.floats + table.ids * EMBEDDING_WIDTH

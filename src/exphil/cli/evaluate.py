@@ -1,0 +1,68 @@
+"""``exphil evaluate POLICY``: how well a policy predicts the players of recorded games, beside players that look at nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from exphil import assemble
+from exphil.cli.reading import read_games
+from exphil.cli.terminal import Terminal
+from exphil.config.layers import Settings, jsonable
+
+
+def run(settings: Settings, policy: Path) -> int:
+    """Walk every game of ``--replays``; seats and frames are chosen as in training unless said otherwise."""
+    from exphil.evaluate.offline import measure
+    from exphil.train import checkpoint, runtime
+
+    terminal = Terminal.of(settings)
+    file = checkpoint.load_policy(policy)
+    threads, device = runtime.set_threads(settings.machine.threads), runtime.device(settings.machine.device)
+    trained, network = assemble.trained(file, str(policy))
+    told = {name: settings[name] for name in jsonable(settings.flat()) if name in trained and settings.given(name)}
+    trained = trained.changed(
+        jsonable(told | {"replays": settings.data.replays, "workers": settings.readers.workers}), "this call"
+    )
+    corpus, _, skips = read_games(terminal, trained)
+    terminal.say(f"{corpus.games} games, {corpus.decisions.sum():,} decisions on {device.type} with {threads} threads")
+    report = measure(network.to(device), assemble.walk(trained, corpus, device), file.baselines)
+    report["skipped"] = len(skips)
+    if settings.output.json:
+        terminal.data(report)
+    else:
+        show(terminal, report)
+    return 0
+
+
+def show(terminal: Terminal, report: dict[str, Any]) -> None:
+    """The report as tables."""
+    losses = {"policy": report["loss"]} | {name: found["loss"] for name, found in report["baselines"].items()}
+    rows = [[name, *(f"{loss[name]:.4f}" for loss in losses.values())] for name in report["loss"]]
+    terminal.table(
+        f"Loss, nats per decision ({report['games']} games, {report['frames']:,} decisions)",
+        ["component", *losses],
+        rows,
+    )
+    accuracy = [
+        [name, f"{value:.2%}", f"{report['top3'][name]:.2%}" if name in report["top3"] else ""]
+        for name, value in report["accuracy"].items()
+    ]
+    terminal.table(
+        "Share of decisions in which the likeliest is what was done", ["component", "first", "among three"], accuracy
+    )
+    buttons = [
+        [name, *(_percent(found[key]) for key in ("precision", "recall", "press_rate", "press_rate_predicted"))]
+        for name, found in report["buttons"].items()
+    ]
+    terminal.table("Buttons", ["button", "precision", "recall", "pressed", "pressed, predicted"], buttons)
+    gaps = [[name, f"{found['expected_error']:.2%}"] for name, found in report["calibration"].items()]
+    terminal.table("Calibration: mean gap between confidence and accuracy", ["component", "gap"], gaps)
+    best = min((found["loss"]["total"], name) for name, found in report["baselines"].items())
+    gain = 1 - report["loss"]["total"] / best[0]
+    sides = f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'} the best baseline ({best[1]})"
+    terminal.lines([f"{sides}. Predicting people well does not rank how well a policy plays."])
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2%}"

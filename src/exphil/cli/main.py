@@ -1,0 +1,72 @@
+"""The ``exphil`` command: one command line in, one exit code out.
+
+A command's module is imported only when the command runs, so that help and errors need neither torch nor numpy. Exit
+codes: what the command returns (0 when all is well), 2 for a wrong command line, 130 after Ctrl+C, 141 when the reader
+of our output went away, 1 for everything else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from exphil.cli.parse import parse
+from exphil.cli.terminal import Terminal
+from exphil.config.layers import resolve
+from exphil.errors import ExphilError, OptionError
+
+MODULES = {  # command -> module:function(settings, **positionals) -> exit code
+    "train": "exphil.cli.train:run",
+    "evaluate": "exphil.cli.evaluate:run",
+    "demo": "exphil.cli.demo:run",
+    "replays scan": "exphil.cli.replays:scan",
+    "replays info": "exphil.cli.replays:info",
+}
+STACKTRACE = "EXPHIL_FULL_STACKTRACE"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code; only SystemExit comes out as an exception.
+
+    Args:
+        argv: The words after "exphil"; those of this process by default.
+    """
+    try:
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return code
+    except ExphilError as error:
+        return _failed(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _failed("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
+        return 141
+    except Exception as error:
+        what = f"this is a defect of exphil, not of your command: {type(error).__name__}: {error}"
+        return _failed(f"{what}\n  hint: set {STACKTRACE}=1 and run it again to see where it happens", 1)
+
+
+def _run(argv: list[str]) -> int:
+    asked = parse(argv)
+    if asked is None:
+        return 0
+    settings = resolve(asked.command, asked.flags, os.environ)
+    if asked.strays:
+        what = f"{asked.command} has no use for '{asked.strays[0]}'"
+        raise OptionError(what, fix="options begin with --, and lists are written with commas: 512,512")
+    for notice in settings.notices:
+        Terminal.of(settings).say(f"note: {notice}")
+    module, _, function = MODULES[asked.command].partition(":")
+    return int(getattr(importlib.import_module(module), function)(settings, **asked.positionals))
+
+
+def _failed(text: str, code: int) -> int:
+    terminal = Terminal()
+    if os.environ.get(STACKTRACE, "0") not in ("", "0"):
+        terminal.say(traceback.format_exc())
+    terminal.error(text)
+    return code

@@ -1,0 +1,95 @@
+"""``exphil train``: replays to a policy file. Talk goes to standard error; the files are the answer."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from exphil import assemble
+from exphil.cli.reading import read_games
+from exphil.cli.terminal import Terminal, show_settings
+from exphil.config.layers import Settings
+from exphil.data.corpus import Corpus
+from exphil.data.sampler import split
+
+if TYPE_CHECKING:
+    from exphil.assemble import Job
+
+
+class Stop:
+    """Turns the first Ctrl-C or SIGTERM into a question that the loop asks; the second one acts at once."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.signal, self._terminal = 0, terminal
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._asked)
+
+    def __call__(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self.signal != 0
+
+    def _asked(self, number: int, _: FrameType | None) -> None:
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
+        self._terminal.warn(f"{signal.Signals(number).name}: saving after this batch; once more stops at once")
+
+
+def run(settings: Settings) -> int:
+    """Train; 130 or 143 when stopped by a signal, after saving."""
+    terminal, snapshot = Terminal.of(settings), None
+    if settings.saving.resume:
+        from exphil.train.checkpoint import load_snapshot
+
+        snapshot = load_snapshot(settings.saving.resume)
+        settings = assemble.resumed(settings, snapshot)
+    settings = settings.changed(decided(settings), "decided for this run")
+    if settings.run.dry_run:
+        return _dry_run(terminal, settings)
+    return train(terminal, settings, snapshot)[0]
+
+
+def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | None) -> tuple[int, Job, Corpus | None]:
+    """Read, build, follow; gives the exit code, the finished job and the held-out games."""
+    from exphil.cli.follow import Follower
+    from exphil.train import runtime
+
+    threads, stop = runtime.set_threads(settings.machine.threads), Stop(terminal)
+    corpus, used, _ = read_games(terminal, settings)
+    learned, held = split(len(used), settings.validation.val_split, settings["seed"])
+    corpora = corpus.part(learned), corpus.part(held) if held else None
+    job = assemble.training(settings, corpora, used, snapshot, stop)
+    parameters = sum(parameter.numel() for parameter in job.run.policy.parameters())
+    without = "" if held else ", none held out (--val-split 0.1 would hold out a tenth)"
+    for word, text in {
+        "run": settings["name"],
+        "seed": f"{settings['seed']} (use --seed {settings['seed']} to reproduce)",
+        "data": f"{len(learned)} games, {corpora[0].decisions.sum():,} decisions{f', {len(held)} games held out' if held else without}",
+        "policy": f"{settings['backbone']}, {parameters:,} parameters, on {job.run.device.type} with {threads} threads",
+        "updates": f"{job.updates - job.run.updates:,} in {settings['epochs'] - job.run.epoch} epochs",
+    }.items():
+        terminal.say(f"{word:<10} {text}")
+    with Follower(terminal, settings, job) as follower:
+        for event in job.events:
+            follower.see(event)
+    return 128 + stop.signal if stop.signal else 0, job, corpora[1]
+
+
+def decided(settings: Settings) -> dict[str, Any]:
+    """Name and seed of a run that were left open."""
+    name = settings["name"] or (settings["checkpoint"].stem if settings["checkpoint"] else "")
+    who = f"{settings['train_character']}_" if settings["train_character"] else ""
+    drawn = f"{who}{settings['backbone']}_{time.strftime('%Y%m%d_%H%M%S')}"
+    seed = settings["seed"]
+    return {"name": name or drawn, "seed": secrets.randbelow(2**31 - 1) + 1 if seed is None else seed}
+
+
+def _dry_run(terminal: Terminal, settings: Settings) -> int:
+    show_settings(terminal, settings)
+    table = assemble.table(settings)
+    rows = [("floats", table.floats), ("ids", table.ids), ("inside, with ids looked up", assemble.embedded(table))]
+    terminal.table("Observation", ("what", "numbers"), rows)
+    return 0

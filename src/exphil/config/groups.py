@@ -1,0 +1,255 @@
+"""Every option and its default, in groups; and which command takes which groups.
+
+One option lives in exactly one group, one word has one type and one meaning in every command, and a command takes
+only groups that act in it. ``OPTIONS`` is built at import and raises when two options share a word. Add an option
+here and its flag, file key, variable, check, help and documentation exist.
+"""
+
+# ruff: noqa: RUF009  (option() makes a dataclasses.field; no default is shared)
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from exphil.config.option import above, at_least, each, from_up_to, option, options_by_name, options_of
+from exphil.config.presets import PRESETS
+
+
+def _character(text: str) -> str:
+    from exphil.game.ids import character  # numpy is loaded only when a character is named
+
+    return character(text).name.lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Where the games come from."""
+
+    title: ClassVar[str] = "Data"
+    replays: Path = option(Path("./replays"), "folder of .slp files", env="EXPHIL_REPLAYS_DIR", metavar="FOLDER")
+    max_files: int | None = option(None, "read at most this many replay files (default: all)", check=at_least(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seats:
+    """Which players and frames of a game count."""
+
+    title: ClassVar[str] = "Data"
+    player_port: int = option(
+        1,
+        "which player of each game to learn from, counted over the occupied ports (1 = the lowest)",
+        choices=(1, 2, 3, 4),
+        aliases=("--player",),
+    )
+    train_character: str | None = option(
+        None, "learn from whichever player has this character", parse=_character, metavar="NAME"
+    )
+    dual_port: bool = option(False, "learn from both players of each game (twice the data)")
+    allow_missing: bool = option(False, "use games that lack a column of the feature table, with a presence bit")
+    all_frames: bool = option(False, "also count the frames before GO and after the last stock")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What is kept away from training."""
+
+    title: ClassVar[str] = "Data"
+    val_split: float = option(0.0, "share of the games held out for validation", check=from_up_to(0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """How a game becomes numbers."""
+
+    title: ClassVar[str] = "Features"
+    num_player_names: int = option(112, "player names that the feature table has room for", check=at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The network, and how it is fed."""
+
+    title: ClassVar[str] = "Model"
+    temporal: bool = option(False, "learn from sequences of frames instead of single frames")
+    backbone: str | None = option(
+        None,
+        "the network between features and actions (default: mlp, with --temporal lstm)",
+        choices=("mlp", "gru", "lstm"),
+    )
+    hidden: tuple[int, ...] = option(
+        (512, 512),
+        "layer widths; one number is the width of every layer",
+        check=each(at_least(1)),
+        aliases=("--hidden-sizes",),
+        metavar="N,N",
+    )
+    num_layers: int | None = option(
+        None, "layers of a recurrent backbone when --hidden is one number (default: 2)", check=at_least(1)
+    )
+    dropout: float = option(0.1, "share of activations dropped while training", check=from_up_to(0, 1))
+    layer_norm: bool = option(False, "normalise the layers of an mlp")
+    residual: bool = option(False, "skip connections between the layers of an mlp")
+    head: str = option(
+        "autoregressive",
+        "whether each part of an action sees the parts before it",
+        choices=("autoregressive", "independent"),
+    )
+    window_size: int = option(60, "frames in one training sequence", check=at_least(1), aliases=("--seq-len",))
+    stride: int | None = option(
+        None,
+        "frames from one window to the next (default: the window, with --loss-positions last 1)",
+        check=at_least(1),
+    )
+    sequence_mode: str = option("lanes", "how a backbone with state is fed", choices=("lanes", "windows"))
+    loss_positions: str = option("all", "frames of a window that the loss is taken at", choices=("all", "last"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The optimisation."""
+
+    title: ClassVar[str] = "Training"
+    epochs: int = option(10, "passes over the training games", check=at_least(1))
+    batch_size: int = option(64, "frames, windows or lanes in one step", check=at_least(1))
+    lr: float = option(1e-4, "learning rate", check=above(0), aliases=("--learning-rate",))
+    optimizer: str = option("adam", "the optimiser", choices=("adam", "adamw", "radam", "lamb"))
+    weight_decay: float = option(1e-5, "decoupled weight decay of adamw and lamb", check=at_least(0))
+    lr_schedule: str = option(
+        "constant", "how the learning rate changes", choices=("constant", "cosine", "linear", "exponential")
+    )
+    warmup_steps: int = option(1, "steps over which the learning rate rises to its value", check=at_least(0))
+    decay_steps: int | None = option(
+        None, "step at which the schedule ends (default: the run's last step)", check=at_least(1)
+    )
+    max_grad_norm: float = option(1.0, "longest gradient before it is shortened; 0 is off", check=at_least(0))
+    seed: int | None = option(None, "seed of everything random (default: drawn and printed)", check=at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """What is written, and where."""
+
+    title: ClassVar[str] = "Saving"
+    name: str | None = option(None, "name of the run (default: made from its time)")
+    checkpoint: Path | None = option(None, "output path of the snapshot", metavar="FILE")
+    checkpoints_dir: Path = option(
+        Path("./checkpoints"), "folder of snapshots", env="EXPHIL_CHECKPOINTS_DIR", metavar="FOLDER"
+    )
+    resume: Path | None = option(None, "snapshot to continue from", metavar="FILE")
+    save_best: bool = option(True, "keep the best snapshot beside the last")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """Which layers of values are read."""
+
+    title: ClassVar[str] = "Layers"
+    preset: str | None = option(
+        None, "named bundle of option values", choices=tuple(PRESETS), env="EXPHIL_DEFAULT_PRESET"
+    )
+    config: Path | None = option(None, "YAML file of option values", metavar="FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What the computation runs on."""
+
+    title: ClassVar[str] = "Running"
+    device: str = option("auto", "where the network runs", choices=("auto", "cpu", "cuda", "mps"))
+    threads: int | None = option(None, "torch threads (default: decided from the cores)", check=at_least(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readers:
+    """Who reads the replays."""
+
+    title: ClassVar[str] = "Running"
+    workers: int | None = option(None, "processes that read replays (default: the cores)", check=at_least(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How a run goes and tells about itself."""
+
+    title: ClassVar[str] = "Running"
+    log_interval: int = option(100, "batches from one log line to the next", check=at_least(1))
+    dry_run: bool = option(False, "print what would be done, and stop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quiet:
+    """Less talk."""
+
+    title: ClassVar[str] = "Running"
+    quiet: bool = option(False, "print warnings and errors only")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verbose:
+    """More talk."""
+
+    title: ClassVar[str] = "Running"
+    verbose: bool = option(False, "print more detail")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """The form of the answer."""
+
+    title: ClassVar[str] = "Output"
+    json: bool = option(False, "print one JSON object on standard output")
+
+
+GROUPS: tuple[type, ...] = (
+    Data, Seats, Validation, Features, Model, Training, Saving, Layers, Machine, Readers, Run, Quiet, Verbose, Output,
+)  # fmt: skip
+OPTIONS = options_by_name(GROUPS)
+
+
+@dataclass(frozen=True)
+class Positional:
+    """A required word of a command that is not a flag; it reaches the command as a Path."""
+
+    name: str
+    help: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a command takes."""
+
+    help: str
+    groups: tuple[type, ...]
+    positionals: tuple[Positional, ...] = ()
+
+    def option_names(self) -> tuple[str, ...]:
+        """The options of this command in the order of the help page."""
+        return tuple(item.name for group in self.groups for item in options_of(group))
+
+
+COMMANDS: dict[str, Command] = {
+    "train": Command(
+        "Train a policy from replays by imitation.",
+        (Data, Seats, Validation, Features, Model, Training, Saving, Layers, Machine, Readers, Run, Quiet, Verbose),
+    ),
+    "evaluate": Command(
+        "Measure how well a policy predicts the players of recorded games.",
+        (Data, Seats, Machine, Readers, Quiet, Verbose, Output),
+        (Positional("policy", "snapshot or policy file"),),
+    ),
+    "demo": Command(
+        "Train a small policy on a few replays and show what it does.",
+        (Data, Machine, Readers, Run, Quiet, Verbose),
+    ),
+    "replays scan": Command(
+        "Say what a folder of replays holds and which files cannot be used.",
+        (Readers, Quiet, Output),
+        (Positional("folder", "folder of .slp files"),),
+    ),
+    "replays info": Command(
+        "Say what one replay holds.",
+        (Output,),
+        (Positional("file", "a .slp file"),),
+    ),
+}

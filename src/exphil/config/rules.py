@@ -1,0 +1,125 @@
+"""What options mean together: values that follow from others, and combinations that cannot be meant.
+
+A rule looks at complete settings and returns ``Derived`` (values that follow), ``Problem`` (an error, or a notice
+that the user should read) or None. It applies to the commands that have all the options it names in ``needs``, in the
+order of ``RULES``: first the rules that derive, then those that judge. Everything is raised together with the other
+problems by ``layers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from exphil.config.layers import Settings
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something about a combination of options that the user should know."""
+
+    severity: Literal["error", "notice"]
+    text: str
+    fix: str
+
+    @property
+    def notice(self) -> str:
+        """What the user is told when this is no error."""
+        return "" if self.severity == "error" else f"{self.text}; {self.fix}"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Values that follow from others; ``because`` is their source, ``notice`` is told to the user."""
+
+    values: Mapping[str, Any]
+    because: str
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A judgement, and the options that a command must have for it to apply."""
+
+    needs: tuple[str, ...]
+    judge: Callable[[Settings], Derived | Problem | None]
+
+
+def _temporal_follows_backbone(settings: Settings) -> Derived | Problem | None:
+    backbone = settings["backbone"]
+    if backbone in (None, "mlp") or settings["temporal"]:
+        return None
+    if settings.given("temporal"):
+        return Problem("error", f"--no-temporal and --backbone {backbone} contradict", "drop one, or --backbone mlp")
+    notice = f"--backbone {backbone} learns from sequences: --temporal is implied"
+    return Derived({"temporal": True}, f"implied by --backbone {backbone}", notice)
+
+
+def _backbone_follows_temporal(settings: Settings) -> Derived | None:
+    if settings["backbone"] is not None:
+        return None
+    if settings["temporal"]:
+        return Derived({"backbone": "lstm"}, "implied by --temporal")
+    return Derived({"backbone": "mlp"}, "default")
+
+
+def _stride_follows_loss(settings: Settings) -> Derived | None:
+    if settings["stride"] is not None:
+        return None
+    positions = settings["loss_positions"]
+    stride = settings["window_size"] if positions == "all" else 1
+    return Derived({"stride": stride}, f"implied by --loss-positions {positions}")
+
+
+def _mlp_has_no_memory(settings: Settings) -> Problem | None:
+    if not (settings["temporal"] and settings["backbone"] == "mlp"):
+        return None
+    text = "--temporal with --backbone mlp: an mlp sees one frame at a time and remembers none"
+    return Problem("notice", text, "a backbone with state: --backbone lstm or --backbone gru")
+
+
+def _one_way_to_choose_the_seat(settings: Settings) -> Problem | None:
+    character, port = settings["train_character"], settings["player_port"]
+    if character and settings["dual_port"]:
+        text = f"--train-character {character} says which player to learn from and --dual-port says both"
+        return Problem("error", text, "drop one of them")
+    if settings.given("player_port") and (character or settings["dual_port"]):
+        other = f"--train-character {character}" if character else "--dual-port"
+        return Problem("notice", f"--player-port {port} has no effect beside {other}", "drop one of them")
+    return None
+
+
+def _layers_match_widths(settings: Settings) -> Problem | None:
+    widths, layers = settings["hidden"], settings["num_layers"]
+    if layers is None or len(widths) in (1, layers):
+        return None
+    text = f"--hidden {','.join(map(str, widths))} is {len(widths)} layers and --num-layers is {layers}"
+    return Problem("error", text, f"drop --num-layers, or give one width: --hidden {widths[0]}")
+
+
+def _lanes_take_the_loss_everywhere(settings: Settings) -> Problem | None:
+    if settings["loss_positions"] != "last" or settings["sequence_mode"] != "lanes":
+        return None
+    text = "--loss-positions last needs windows, and --sequence-mode is lanes, which take the loss at every frame"
+    return Problem("error", text, "--sequence-mode windows")
+
+
+def _warmup_ends_before_decay(settings: Settings) -> Problem | None:
+    warmup, decay = settings["warmup_steps"], settings["decay_steps"]
+    if decay is None or warmup <= decay:
+        return None
+    return Problem("error", f"--warmup-steps {warmup} is more than --decay-steps {decay}", "swap or lower them")
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(("temporal", "backbone"), _temporal_follows_backbone),
+    Rule(("temporal", "backbone"), _backbone_follows_temporal),
+    Rule(("stride", "window_size", "loss_positions"), _stride_follows_loss),
+    Rule(("temporal", "backbone"), _mlp_has_no_memory),
+    Rule(("player_port", "train_character", "dual_port"), _one_way_to_choose_the_seat),
+    Rule(("hidden", "num_layers"), _layers_match_widths),
+    Rule(("loss_positions", "sequence_mode"), _lanes_take_the_loss_everywhere),
+    Rule(("warmup_steps", "decay_steps"), _warmup_ends_before_decay),
+)

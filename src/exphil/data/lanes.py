@@ -1,0 +1,70 @@
+"""Lanes: B walkers that go through whole games in consecutive chunks, so that training sees the states that play sees.
+
+For every epoch the entries are shuffled, cut into chunks at a random offset each, and laid end to end as one tape; the tape is turned by a
+random amount and cut into B equal lanes. Lane b of step s is chunk s of its part. So every decision comes once an epoch, lanes stand in
+different places of different games as far as there are any, and only the B lanes' own beginnings meet a fresh state in mid-game.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exphil.data.sampler import Pick
+
+
+class _Tape(NamedTuple):
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
+    opens: NDArray[np.bool_]  # the first chunk of its game
+    cuts: NDArray[np.int64]  # (B + 1,): lane b is the chunks [cuts[b], cuts[b + 1])
+
+
+class Lanes:
+    """The plan of lanes.
+
+    Args:
+        first: int64 ``(n,)``: first row of each entry.
+        decisions: int64 ``(n,)``: decisions of each entry.
+        batch: Lanes wanted; fewer when there are fewer chunks.
+        window: Decisions of one chunk.
+        seed: Seed of order and offsets.
+    """
+
+    def __init__(
+        self, first: NDArray[np.int64], decisions: NDArray[np.int64], batch: int, window: int, seed: int
+    ) -> None:
+        chunks = int((-(-decisions // window)).sum())
+        self.window, self.batch = window, max(1, min(batch, chunks))
+        self._first, self._decisions, self._seed = first, decisions, seed
+        self._tape = lru_cache(maxsize=2)(self._lay)
+
+    def _lay(self, epoch: int) -> _Tape:
+        random = np.random.default_rng([self._seed, 1, epoch])
+        firsts, counts, opens = [], [], []
+        for entry in random.permutation(len(self._first)):
+            total = int(self._decisions[entry])
+            cut = int(random.integers(1, self.window + 1))  # decisions of the first chunk
+            starts = np.concatenate([[0], np.arange(cut, total, self.window)]) if total else np.zeros(0, np.int64)
+            firsts.append(self._first[entry] + starts)
+            counts.append(np.diff(np.append(starts, total)))
+            opens.append(starts == 0)
+        first, count, opening = (np.concatenate(part) for part in (firsts, counts, opens))
+        turn = int(random.integers(len(first)))
+        cuts = np.arange(self.batch + 1) * len(first) // self.batch
+        return _Tape(np.roll(first, -turn), np.roll(count, -turn), np.roll(opening, -turn), cuts)
+
+    def steps(self, epoch: int) -> int:
+        """Batches of one epoch: the chunks of the longest lane."""
+        return int(np.diff(self._tape(epoch).cuts).max())
+
+    def pick(self, epoch: int, step: int) -> Pick:
+        """Chunk ``step`` of every lane; a lane that is through gives none."""
+        tape = self._tape(epoch)
+        at = tape.cuts[:-1] + step
+        there = at < tape.cuts[1:]
+        at = np.where(there, at, 0)
+        return Pick(tape.first[at], np.where(there, tape.count[at], 0), tape.opens[at] | (step == 0))

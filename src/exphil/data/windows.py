@@ -1,0 +1,57 @@
+"""Windows: independent stretches of fixed length, shuffled; every one starts from a fresh state. A window of 1 is single-frame training."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exphil.data.sampler import Pick
+
+
+class Windows:
+    """The plan of windows.
+
+    Args:
+        first: int64 ``(n,)``: first row of each entry.
+        decisions: int64 ``(n,)``: decisions of each entry.
+        batch: Windows in a batch.
+        window: Decisions of one window.
+        stride: Decisions from one window's start to the next.
+        full: Only windows that are full (when the loss is taken at the last position); else the last of a game is padded.
+        seed: Seed of the order.
+    """
+
+    def __init__(
+        self,
+        first: NDArray[np.int64],
+        decisions: NDArray[np.int64],
+        batch: int,
+        window: int,
+        stride: int,
+        full: bool,
+        seed: int,
+    ) -> None:
+        starts = [np.arange(0, total - window + 1 if full else total, stride) for total in decisions.tolist()]
+        self.window, self._seed = window, seed
+        self._first = np.concatenate([at + start for at, start in zip(first, starts, strict=True)])
+        self._count = np.concatenate(
+            [np.minimum(window, total - start) for total, start in zip(decisions, starts, strict=True)]
+        )
+        self.batch = max(1, min(batch, len(self._first)))
+        self._order = lru_cache(maxsize=2)(self._shuffle)
+
+    def _shuffle(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self._seed, 2, epoch]).permutation(len(self._first))
+
+    def steps(self, epoch: int) -> int:
+        """Batches of one epoch; the last may be padded with empty windows."""
+        return -(-len(self._first) // self.batch)
+
+    def pick(self, epoch: int, step: int) -> Pick:
+        """The windows of a step."""
+        chosen = self._order(epoch)[step * self.batch : (step + 1) * self.batch]
+        at = np.resize(chosen, self.batch)
+        there = np.arange(self.batch) < len(chosen)
+        return Pick(self._first[at], np.where(there, self._count[at], 0), np.ones(self.batch, np.bool_))

@@ -1,0 +1,133 @@
+"""Features to a distribution over actions, component by component.
+
+Shapes: ``*`` any leading axes, D features, R residual, A components (13), b buttons (8).
+
+Order: buttons, main x, main y, C x, C y, shoulder. What was chosen is added to a residual that the following components read; among the
+buttons a strictly triangular matrix does the same. ``score`` and ``sample`` are one walk, ``_walk``: they differ in who chooses.
+
+Each component also starts from a table that says, for the class held on the frame before, which class comes next; it begins at "the same",
+because a hand rests on most frames (83% of the frames of the peer split change no component at all).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from exphil.features.action import COMPONENTS, NUM_BUTTONS
+
+_AXES = COMPONENTS[NUM_BUTTONS:]
+_STAY = 4.0  # log-odds of holding a class, at the start of training: near the marginal share of held frames
+
+
+class Choice(NamedTuple):
+    """An action and how likely it was.
+
+    Attributes:
+        action: int64 ``(*, 13)``.
+        log_prob: ``(*, 13)``: each component's, given the components before it.
+    """
+
+    action: Tensor
+    log_prob: Tensor
+
+
+class Head(nn.Module):
+    """The autoregressive head.
+
+    Args:
+        size: Width of the features.
+        residual: Width of the residual that collects what was chosen.
+        hidden: Width of each component's own layer.
+        autoregressive: False makes every component blind to the others, for comparison.
+    """
+
+    def __init__(self, size: int, residual: int, hidden: int, autoregressive: bool) -> None:
+        super().__init__()
+        self.enter = nn.Linear(size, residual)
+        self.norm = nn.LayerNorm(residual)
+        self.layer = nn.ModuleList(nn.Linear(residual, hidden) for _ in range(1 + len(_AXES)))
+        self.out = nn.ModuleList(nn.Linear(hidden, n) for n in (NUM_BUTTONS, *(c.classes for c in _AXES)))
+        self.stay = nn.ParameterList(nn.Parameter(_STAY * torch.eye(c.classes)) for c in _AXES)
+        self.stay_pressed = nn.Parameter(torch.tensor([[-_STAY] * NUM_BUTTONS, [_STAY] * NUM_BUTTONS]))
+        for out in self.out:
+            nn.init.zeros_(out.weight)  # type: ignore[arg-type]
+        if autoregressive:
+            self.among = nn.Parameter(torch.zeros(NUM_BUTTONS, NUM_BUTTONS))
+            self.told_buttons = nn.Parameter(torch.zeros(NUM_BUTTONS, residual))
+            self.told = nn.ParameterList(nn.Parameter(torch.zeros(c.classes, residual)) for c in _AXES[:-1])
+        self.autoregressive = autoregressive
+
+    def score(self, features: Tensor, previous: Tensor, action: Tensor) -> Choice:
+        """How likely a given action is.
+
+        Args:
+            features: ``(*, D)``.
+            previous: int64 ``(*, 13)``: the action held on the frame before.
+            action: int64 ``(*, 13)``.
+        """
+        return self._walk(features, previous, lambda index, _: action[..., index])
+
+    def sample(self, features: Tensor, previous: Tensor, uniform: Tensor | None = None) -> Choice:
+        """Draw an action by inverting each component's distribution function.
+
+        Args:
+            features: ``(*, D)``.
+            previous: int64 ``(*, 13)``.
+            uniform: ``(*, 13)`` in [0, 1); None takes the likeliest class of every component.
+        """
+
+        def draw(index: int, log_probs: Tensor) -> Tensor:
+            if uniform is None:
+                return log_probs.argmax(-1)
+            below = (log_probs.exp().cumsum(-1)[..., :-1] <= uniform[..., index, None]).sum(-1)
+            return below
+
+        return self._walk(features, previous, draw)
+
+    def distributions(self, features: Tensor, previous: Tensor, action: Tensor) -> list[Tensor]:
+        """Log-probabilities of every class of every component, given ``action``'s earlier components: 13 tensors ``(*, classes)``."""
+        seen: list[Tensor] = []
+
+        def watch(index: int, log_probs: Tensor) -> Tensor:
+            seen.append(log_probs)
+            return action[..., index]
+
+        self._walk(features, previous, watch)
+        return seen
+
+    def _walk(self, features: Tensor, previous: Tensor, choose: Callable[[int, Tensor], Tensor]) -> Choice:
+        residual = self.enter(features)
+        logits = self._logits(0, residual)
+        logits = logits + torch.where(previous[..., :NUM_BUTTONS] > 0, self.stay_pressed[1], self.stay_pressed[0])
+        chosen, log_prob = [], []
+        for button in range(NUM_BUTTONS):
+            logit = logits[..., button]
+            if self.autoregressive and button:
+                pressed = torch.stack(chosen, -1).to(logit.dtype)
+                logit = logit + (pressed * self.among[button, :button]).sum(-1)
+            both = F.logsigmoid(torch.stack([-logit, logit], -1))
+            chosen.append(choose(button, both))
+            log_prob.append(_of(both, chosen[-1]))
+        if self.autoregressive:
+            residual = residual + torch.stack(chosen, -1).to(residual.dtype) @ self.told_buttons
+        for index, stay in enumerate(self.stay):
+            at = NUM_BUTTONS + index
+            log_probs = F.log_softmax(self._logits(1 + index, residual) + stay[previous[..., at]], -1)
+            chosen.append(choose(at, log_probs))
+            log_prob.append(_of(log_probs, chosen[-1]))
+            if self.autoregressive and index < len(self.told):
+                residual = residual + self.told[index][chosen[-1]]
+        return Choice(torch.stack(chosen, -1), torch.stack(log_prob, -1))
+
+    def _logits(self, index: int, residual: Tensor) -> Tensor:
+        logits: Tensor = self.out[index](F.gelu(self.layer[index](self.norm(residual))))
+        return logits
+
+
+def _of(log_probs: Tensor, chosen: Tensor) -> Tensor:
+    return log_probs.gather(-1, chosen[..., None])[..., 0]

@@ -1,0 +1,102 @@
+"""The policy: embed, backbone, head. Pure: state goes in and comes out. Shapes: B batch, T time, F floats, I ids, A components (13)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from exphil.features import action
+from exphil.models.backbone import Backbone, State, restart
+from exphil.models.embed import Embed
+from exphil.models.head import Choice, Head
+
+
+class Policy(nn.Module):
+    """What a person would press next, as a distribution.
+
+    Args:
+        embed: Floats and ids to one vector a frame.
+        backbone: Frames to frames with memory.
+        head: Features to actions.
+        controller: Where the own controller stands among the floats: the action held now.
+    """
+
+    def __init__(self, embed: Embed, backbone: Backbone, head: Head, controller: slice) -> None:
+        super().__init__()
+        self.embed, self.backbone, self.head = embed, backbone, head
+        self._controller = controller
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first frame of ``batch`` games."""
+        return self.backbone.initial_state(batch)
+
+    def features(
+        self, floats_BTF: Tensor, ids_BTI: Tensor, state: State, is_first_BT: Tensor | None
+    ) -> tuple[Tensor, Tensor, State]:
+        """Features ``(B, T, D)``, the action held at each frame ``(B, T, 13)``, and the state afterwards."""
+        features_BTD, state = self.backbone(self.embed(floats_BTF, ids_BTI), state, is_first_BT)
+        return features_BTD, action.encode_floats(floats_BTF[..., self._controller]), state
+
+    def score(
+        self, floats_BTF: Tensor, ids_BTI: Tensor, action_BTA: Tensor, state: State, is_first_BT: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """Log-probability of the given actions, ``(B, T, 13)``, and the state afterwards."""
+        features_BTD, previous_BTA, state = self.features(floats_BTF, ids_BTI, state, is_first_BT)
+        return self.head.score(features_BTD, previous_BTA, action_BTA).log_prob, state
+
+    def forward(
+        self, floats_BTF: Tensor, ids_BTI: Tensor, state: State, is_first_BT: Tensor | None, uniform_BTA: Tensor | None
+    ) -> tuple[Choice, State]:
+        """Draw actions; ``uniform_BTA`` None takes the likeliest."""
+        features_BTD, previous_BTA, state = self.features(floats_BTF, ids_BTI, state, is_first_BT)
+        return self.head.sample(features_BTD, previous_BTA, uniform_BTA), state
+
+
+class Act(NamedTuple):
+    """numpy results of one decision: action int64 ``(E, 13)``, log_prob ``(E, 13)``."""
+
+    action: NDArray[np.int64]
+    log_prob: NDArray[np.float32]
+
+
+class TorchPlayer:
+    """A policy as the agent needs it: numpy in, numpy out, one frame at a time."""
+
+    def __init__(self, policy: Policy, device: torch.device) -> None:
+        self._policy, self._device = policy.eval(), device
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first frame of ``batch`` games."""
+        return self._policy.initial_state(batch)
+
+    @torch.inference_mode()
+    def act(
+        self,
+        floats: NDArray[np.float32],
+        ids: NDArray[np.int64],
+        state: State,
+        is_first: NDArray[np.bool_],
+        uniform: NDArray[np.float32] | None,
+    ) -> tuple[Act, State]:
+        """Decide for E games.
+
+        Args:
+            floats: ``(E, F)``; ids: ``(E, I)``.
+            state: What the call before returned.
+            is_first: ``(E,)``: a game begins with this frame.
+            uniform: ``(E, 13)`` in [0, 1), or None for the likeliest action.
+        """
+
+        def tensor(array: NDArray[np.generic]) -> Tensor:
+            return torch.from_numpy(array).to(self._device)[:, None]
+
+        if is_first.any():
+            state = restart(state, self._policy.initial_state(len(floats)), torch.from_numpy(is_first).to(self._device))
+        drawn, state = self._policy(
+            tensor(floats), tensor(ids), state, None, None if uniform is None else tensor(uniform)
+        )
+        return Act(drawn.action[:, 0].cpu().numpy(), drawn.log_prob[:, 0].cpu().numpy()), state

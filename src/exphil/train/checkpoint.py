@@ -1,0 +1,175 @@
+"""Files of a run: the snapshot (all to resume), the policy file (all to play) and the provenance page. Loading runs no code.
+
+``NAME.pt`` is torch's format read with ``weights_only``; ``NAME_policy.safetensors`` holds weights, and in its metadata the options, the
+feature table's fingerprint and the baselines; ``NAME_config.json`` is for people. Every file is written beside its place, flushed and renamed:
+at any moment there is the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from exphil.errors import OutputError, PolicyError
+
+FORMAT = 1
+_UMASK = os.umask(0)
+os.umask(_UMASK)  # it can only be read by setting it
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """What a policy file (or a snapshot) says.
+
+    Attributes:
+        weights: Parameters by name.
+        config: The options of the run, by name.
+        fingerprint: Of the feature table that it was trained with.
+        baselines: As ``data.baselines`` wrote them.
+        training: Name, seed, updates, losses and the like, for people.
+    """
+
+    weights: dict[str, Tensor]
+    config: dict[str, Any]
+    fingerprint: str
+    baselines: dict[str, Any]
+    training: dict[str, Any]
+
+
+def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OutputError: the folder cannot be made or written, or the disk is full; what stood there before is untouched.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            content(file)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_UMASK)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        raise OutputError(
+            _reason(error, path), str(path), "free some space or choose another --checkpoints-dir"
+        ) from error
+
+
+def _reason(error: Exception, path: Path) -> str:
+    kept = "; the file from before is untouched" if path.exists() else ""
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be written ({error.strerror}){kept}"
+    free = os.statvfs(path.parent).f_bavail if hasattr(os, "statvfs") and path.parent.is_dir() else 1
+    return f"cannot be written ({'No space left on device' if free == 0 else error}){kept}"
+
+
+def save_snapshot(path: Path, snapshot: Mapping[str, Any]) -> None:
+    """Write ``NAME.pt``.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write(path, lambda file: torch.save({"format": FORMAT, **snapshot}, file))
+
+
+def load_snapshot(path: Path) -> dict[str, Any]:
+    """Read ``NAME.pt``.
+
+    Raises:
+        PolicyError: missing, damaged, or not a snapshot.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise PolicyError("no such file", str(path)) from None
+    except Exception as error:  # a damaged file can raise anything here
+        raise PolicyError(
+            "not a snapshot, or damaged", str(path), "a snapshot is the NAME.pt that exphil train writes"
+        ) from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT or "policy" not in found:
+        raise PolicyError(
+            "not a snapshot of this version of exphil", str(path), "a snapshot is the NAME.pt that exphil train writes"
+        )
+    return found
+
+
+def save_policy(path: Path, file: PolicyFile) -> None:
+    """Write ``NAME_policy.safetensors``.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    words = {
+        "config": file.config,
+        "fingerprint": file.fingerprint,
+        "baselines": file.baselines,
+        "training": file.training,
+    }
+    metadata = {"format": str(FORMAT), "exphil": json.dumps(words)}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in file.weights.items()}
+    write(path, lambda out: out.write(save(weights, metadata)))
+
+
+def load_policy(path: Path) -> PolicyFile:
+    """Read a policy file, or the policy within a snapshot.
+
+    Raises:
+        PolicyError: missing, damaged, or neither.
+    """
+    if path.suffix == ".pt":
+        found = load_snapshot(path)
+        return PolicyFile(found["policy"], found["config"], found["fingerprint"], found["baselines"], found["training"])
+    where = str(path)
+    if not path.is_file():
+        raise PolicyError("no such file", where)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        words = json.loads(metadata["exphil"])
+        return PolicyFile(weights, words["config"], words["fingerprint"], words["baselines"], words["training"])
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise PolicyError(
+            "not a policy file, or damaged", where, "a policy is the NAME_policy.safetensors that exphil train writes"
+        ) from error
+
+
+def save_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a page for people.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write(path, lambda file: file.write((json.dumps(content, indent=2) + "\n").encode()))
+
+
+def fit_weights(module: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
+    """Load weights strictly.
+
+    Raises:
+        PolicyError: naming the first parameter that differs, and both sides.
+    """
+    own = module.state_dict()
+    for name in [*own, *weights]:
+        here, there = own.get(name), weights.get(name)
+        sides = [tuple(side.shape) if side is not None else "nothing" for side in (here, there)]
+        if sides[0] != sides[1]:
+            raise PolicyError(f"parameter {name}: the options make {sides[0]}, the file holds {sides[1]}", where)
+    module.load_state_dict(dict(weights))

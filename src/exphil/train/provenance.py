@@ -1,0 +1,53 @@
+"""Where a policy comes from: the plain page that stands beside it as ``NAME_config.json``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from exphil.data.corpus import Corpus
+from exphil.game.ids import character_name
+
+LISTED_FILES = 500
+"""More files than this are counted and hashed, not listed."""
+
+
+def manifest_hash(files: Sequence[Path]) -> str:
+    """``sha256:`` of names and sizes of the files, in order: the same games in another folder give the same hash."""
+    lines = "\n".join(f"{file.name} {file.stat().st_size}" for file in files)
+    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+def provenance(
+    config: Mapping[str, Any], files: Sequence[Path], train: Corpus, validation: Corpus | None
+) -> dict[str, Any]:
+    """The page of a run before it begins; results are added when it is saved.
+
+    Args:
+        config: Every option by name, plain values.
+        files: The replays in use.
+        train: The games learned from.
+        validation: The games held out.
+    """
+    frames: Counter[str] = Counter()
+    for entry, decisions in zip(train.entries, train.decisions.tolist(), strict=True):
+        frames[character_name(entry.character)] += decisions
+    character = config["train_character"]
+    return {
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **config,
+        "hidden_sizes": config["hidden"],
+        "characters": [character] if character else None,
+        "stages": None,
+        "replays_dir": config["replays"],
+        "replay_count": len(files),
+        "replay_files": [str(file) for file in files] if len(files) <= LISTED_FILES else None,
+        "replay_manifest_hash": manifest_hash(files),
+        "character_distribution": dict(frames.most_common()),
+        "training_frames": int(train.decisions.sum()),
+        "validation_frames": 0 if validation is None else int(validation.decisions.sum()),
+    }

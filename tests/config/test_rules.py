@@ -1,0 +1,85 @@
+"""What options mean together."""
+
+from __future__ import annotations
+
+import pytest
+
+from exphil.config.groups import COMMANDS, OPTIONS
+from exphil.config.layers import resolve
+from exphil.config.rules import RULES
+from exphil.errors import OptionError
+
+
+def train(**flags):
+    return resolve("train", {"--" + name.replace("_", "-"): value for name, value in flags.items()}, {})
+
+
+def problem(**flags) -> str:
+    with pytest.raises(OptionError) as caught:
+        train(**flags)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "backbone", "temporal", "source", "notices"),
+    [
+        ({}, "mlp", False, "default", 0),
+        ({"temporal": True}, "lstm", True, "implied by --temporal", 0),
+        ({"backbone": "gru"}, "gru", True, "flag --backbone", 1),
+        ({"backbone": "gru", "temporal": True}, "gru", True, "flag --backbone", 0),
+        ({"backbone": "mlp"}, "mlp", False, "flag --backbone", 0),
+        ({"backbone": "mlp", "temporal": True}, "mlp", True, "flag --backbone", 1),
+    ],
+)
+def test_backbone_and_temporal(flags, backbone, temporal, source, notices):
+    settings = train(**flags)
+    assert (settings.model.backbone, settings.model.temporal) == (backbone, temporal)
+    assert settings.sources["backbone"] == source and len(settings.notices) == notices
+
+
+def test_an_implied_value_says_why():
+    settings = train(backbone="gru")
+    assert settings.sources["temporal"] == "implied by --backbone gru"
+    assert settings.notices == ("--backbone gru learns from sequences: --temporal is implied",)
+    assert "contradict" in problem(backbone="gru", no_temporal=True)
+
+
+def test_stride_follows_the_loss():
+    assert train(window_size="48")["stride"] == 48
+    last = train(loss_positions="last", sequence_mode="windows")
+    assert (last["stride"], last.sources["stride"]) == (1, "implied by --loss-positions last")
+    assert train(stride="7").sources["stride"] == "flag --stride"
+
+
+def test_one_way_to_choose_the_seat():
+    assert problem(train_character="fox", dual_port=True) == (
+        "--train-character fox says which player to learn from and --dual-port says both\n  hint: drop one of them"
+    )
+    assert train(train_character="fox", dual_port=False)["train_character"] == "fox"
+    (notice,) = train(player_port="2", dual_port=True).notices
+    assert notice == "--player-port 2 has no effect beside --dual-port; drop one of them"
+
+
+def test_layers_match_widths():
+    assert "is 2 layers and --num-layers is 3" in problem(hidden="8,8", num_layers="3")
+    assert train(hidden="8,8", num_layers="2")["num_layers"] == 2
+    assert train(hidden="8", num_layers="3")["num_layers"] == 3
+
+
+def test_lanes_take_the_loss_everywhere():
+    assert problem(loss_positions="last").endswith("hint: --sequence-mode windows")
+
+
+def test_warmup_ends_before_decay():
+    assert "--warmup-steps 10 is more than --decay-steps 5" in problem(warmup_steps="10", decay_steps="5")
+    assert train(warmup_steps="5", decay_steps="5")["decay_steps"] == 5
+
+
+def test_rules_apply_only_where_their_options_are():
+    settings = resolve("evaluate", {"--dual-port": True}, {})
+    assert "backbone" not in settings and settings["dual_port"]
+    with pytest.raises(OptionError):
+        resolve("evaluate", {"--dual-port": True, "--train-character": "fox"}, {})
+    for rule in RULES:
+        assert set(rule.needs) <= set(OPTIONS)
+        assert any(set(rule.needs) <= set(command.option_names()) for command in COMMANDS.values())

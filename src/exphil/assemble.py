@@ -1,4 +1,6 @@
-"""Configuration to objects: the only file that knows both. Constructors take plain numbers; rooms that import torch are opened inside builders.
+"""Configuration to objects: the only file that knows both.
+
+Constructors take plain numbers; rooms that import torch are opened inside builders.
 
 The tables name every choice of an option and the numbers that its constructor takes.
 """
@@ -21,7 +23,7 @@ from exphil.data.walk import Walk
 from exphil.data.windows import Windows
 from exphil.errors import DataError, PolicyError
 from exphil.features.observation import IDS, NEEDED, Table
-from exphil.game.frames import Lacks
+from exphil.game.frames import Game, Lacks
 from exphil.game.ids import character as character_by_name
 from exphil.replays.library import Choice, Loaded, Skip, load, summary
 
@@ -67,7 +69,9 @@ def read_games(
         DataError: nothing is left.
     """
     wanted = choice(settings)
-    games, used, skips = [], [], []
+    games: list[tuple[Entry, Game]] = []
+    used: list[Path] = []
+    skips: list[Skip] = []
     for found in load(paths, wanted, settings.readers.workers):
         told(found)
         if isinstance(found, Skip):
@@ -291,7 +295,9 @@ class Job(NamedTuple):
 
 
 def files_of(settings: Settings) -> RunFiles:
-    """Where a run is saved: ``--checkpoint``, else ``--checkpoints-dir`` and its name; beside the snapshot when it resumes one.
+    """Where a run is saved: ``--checkpoint``, else ``--checkpoints-dir`` and its name.
+
+    Beside the snapshot when it resumes one.
 
     Raises:
         OutputError: another run is there, or the folder cannot be written.
@@ -307,7 +313,10 @@ def files_of(settings: Settings) -> RunFiles:
 
 
 def resumed(settings: Settings, snapshot: dict[str, Any]) -> Settings:
-    """The options of the run that wrote a snapshot, changed by what was typed now; the machine and the talk are this call's."""
+    """The options of the run that wrote a snapshot, changed by what was typed now.
+
+    The machine and the talk are this call's.
+    """
     here = {
         name for group in (Machine, Readers, RunOptions, Quiet, Verbose, Layers) for name in options_by_name([group])
     }

@@ -1,7 +1,7 @@
 """Errors that a person can act on: what is wrong, where it comes from, what to do.
 
-``ExphilError`` is the base of everything this package raises on purpose. The command line prints it without a traceback and exits
-with ``exit_code``; any other exception is a defect of ours.
+``ExphilError`` is the base of everything this package raises on purpose. The command line prints it without a
+traceback and exits with ``exit_code``; any other exception is a defect of ours.
 
     ExphilError
     ├── OptionError      a flag, key, variable or combination of them that cannot be used (exit 2)

@@ -10,16 +10,19 @@ from exphil.config.layers import Settings, jsonable
 GAMES = 12
 """Replays the demo reads unless told otherwise."""
 RECIPE = {
-    **{"temporal": True, "backbone": "gru", "hidden": [128], "num_layers": 1, "num_player_names": 0, "dual_port": True},
-    **{
-        "epochs": 3,
-        "batch_size": 32,
-        "window_size": 64,
-        "lr": 1e-3,
-        "lr_schedule": "cosine",
-        "val_split": 0.25,
-        "allow_missing": True,
-    },
+    "temporal": True,
+    "backbone": "gru",
+    "hidden": [128],
+    "num_layers": 1,
+    "num_player_names": 0,
+    "dual_port": True,
+    "epochs": 3,
+    "batch_size": 32,
+    "window_size": 64,
+    "lr": 1e-3,
+    "lr_schedule": "cosine",
+    "val_split": 0.25,
+    "allow_missing": True,
 }
 
 

@@ -1,4 +1,7 @@
-"""``exphil evaluate POLICY``: how well a policy predicts the players of recorded games, beside players that look at nothing."""
+"""``exphil evaluate POLICY``.
+
+How well a policy predicts the players of recorded games, beside players that look at nothing.
+"""
 
 from __future__ import annotations
 

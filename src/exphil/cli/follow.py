@@ -89,10 +89,12 @@ class Follower:
         run, say = self._job.run, self._terminal.say
         watched = [line.get("validation", line["train"]) for line in run.history]
         say(
-            f"done in {time.perf_counter() - self._began:.0f} s: {run.epoch} epochs, {run.updates:,} updates, {run.frames:,.0f} decisions"
+            f"done in {time.perf_counter() - self._began:.0f} s: "
+            f"{run.epoch} epochs, {run.updates:,} updates, {run.frames:,.0f} decisions"
         )
         say(
-            f"loss       final {watched[-1]:.4f}, best {run.best:.4f} nats per decision  {self._terminal.sparkline(watched)}"
+            f"loss       final {watched[-1]:.4f}, best {run.best:.4f} nats per decision  "
+            f"{self._terminal.sparkline(watched)}"
         )
         say("           (how well people are predicted; it does not rank how well policies play)")
         say(f"policy     {self._job.files.policy}")

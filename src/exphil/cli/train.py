@@ -63,11 +63,11 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
     corpora = corpus.part(learned), corpus.part(held) if held else None
     job = assemble.training(settings, corpora, used, snapshot, stop)
     parameters = sum(parameter.numel() for parameter in job.run.policy.parameters())
-    without = "" if held else ", none held out (--val-split 0.1 would hold out a tenth)"
+    kept = f", {len(held)} games held out" if held else ", none held out (--val-split 0.1 would hold out a tenth)"
     for word, text in {
         "run": settings["name"],
         "seed": f"{settings['seed']} (use --seed {settings['seed']} to reproduce)",
-        "data": f"{len(learned)} games, {corpora[0].decisions.sum():,} decisions{f', {len(held)} games held out' if held else without}",
+        "data": f"{len(learned)} games, {corpora[0].decisions.sum():,} decisions{kept}",
         "policy": f"{settings['backbone']}, {parameters:,} parameters, on {job.run.device.type} with {threads} threads",
         "updates": f"{job.updates - job.run.updates:,} in {settings['epochs'] - job.run.epoch} epochs",
     }.items():

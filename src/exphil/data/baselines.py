@@ -1,7 +1,8 @@
 """What a policy has to beat: three players that look at nothing but the last controller, with honest probabilities.
 
 * ``majority`` draws every component from its marginal distribution in the training games.
-* ``copy-previous`` holds a component with the share with which it was held there, else draws from the marginal of what it changed to.
+* ``copy-previous`` holds a component with the share with which it was held there, else draws from the marginal of what
+  it changed to.
 * ``neutral`` lets go of a component with the share with which it was let go of, else takes any other class.
 
 All counts begin at one, so that nothing unseen is impossible.

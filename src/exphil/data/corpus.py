@@ -1,7 +1,7 @@
 """Every game of a set in one block of packed rows, one entry for each seat that is learned from.
 
-A *decision* is a pair of neighbouring rows: the state of the first is answered by the own controller of the second (``game.time.answer``).
-An entry of n rows therefore holds n - 1 decisions.
+A *decision* is a pair of neighbouring rows: the state of the first is answered by the own controller of the second
+(``game.time.answer``). An entry of n rows therefore holds n - 1 decisions.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from exphil.game.frames import ROW_BYTES, Game
 
-
 LONGEST_STRETCH = 4096
-"""Rows that one gather may copy; so many rows of nothing follow the last game, so that a stretch may begin on any row."""
+"""Rows that one gather may copy; so many rows of nothing follow the last game, so that a stretch may begin on any
+row."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Lanes: B walkers that go through whole games in consecutive chunks, so that training sees the states that play sees.
 
-For every epoch the entries are shuffled, cut into chunks at a random offset each, and laid end to end as one tape; the tape is turned by a
-random amount and cut into B equal lanes. Lane b of step s is chunk s of its part. So every decision comes once an epoch, lanes stand in
-different places of different games as far as there are any, and only the B lanes' own beginnings meet a fresh state in mid-game.
+For every epoch the entries are shuffled, cut into chunks at a random offset each, and laid end to end as one tape; the
+tape is turned by a random amount and cut into B equal lanes. Lane b of step s is chunk s of its part. So every
+decision comes once an epoch, lanes stand in different places of different games as far as there are any, and only the
+B lanes' own beginnings meet a fresh state in mid-game.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from exphil.data.sampler import Pick
 
 class _Tape(NamedTuple):
     first: NDArray[np.int64]
-    count: NDArray[np.int64]
+    decisions: NDArray[np.int64]
     opens: NDArray[np.bool_]  # the first chunk of its game
     cuts: NDArray[np.int64]  # (B + 1,): lane b is the chunks [cuts[b], cuts[b + 1])
 
@@ -67,4 +68,4 @@ class Lanes:
         at = tape.cuts[:-1] + step
         there = at < tape.cuts[1:]
         at = np.where(there, at, 0)
-        return Pick(tape.first[at], np.where(there, tape.count[at], 0), tape.opens[at] | (step == 0))
+        return Pick(tape.first[at], np.where(there, tape.decisions[at], 0), tape.opens[at] | (step == 0))

@@ -1,4 +1,7 @@
-"""A plan and a corpus to encoded batches. Rows are gathered and shipped packed; encoding happens on the training device."""
+"""A plan and a corpus to encoded batches.
+
+Rows are gathered and shipped packed; encoding happens on the training device.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +93,7 @@ class Loader:
         floats, ids = self.table.encode(game[:, :-1])
         answers = action.encode(controller_of(game[:, 1:].players, 0))
         steps = torch.arange(self.plan.window, device=self.device)
-        count = torch.from_numpy(pick.count).to(self.device)[:, None]
+        count = torch.from_numpy(pick.decisions).to(self.device)[:, None]
         weight = (steps == count - 1) if self._last_only else (steps < count)
         if not self._all_frames:
             weight = weight & playing(game[:, :-1])

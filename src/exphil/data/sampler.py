@@ -13,12 +13,12 @@ class Pick(NamedTuple):
 
     Attributes:
         first: int64 ``(B,)``: first row of each stretch.
-        count: int64 ``(B,)``: its decisions, at most the window; the rest is padding.
+        decisions: int64 ``(B,)``: its decisions, at most the window; the rest is padding.
         is_first: bool ``(B,)``: the carried state must restart here.
     """
 
     first: NDArray[np.int64]
-    count: NDArray[np.int64]
+    decisions: NDArray[np.int64]
     is_first: NDArray[np.bool_]
 
 
@@ -38,7 +38,10 @@ class Plan(Protocol):
 
 
 def split(games: int, share: float, seed: int) -> tuple[set[int], set[int]]:
-    """Numbers of the training games and of the held-out games: whole files, at least one on each side when ``share`` > 0."""
+    """Numbers of the training games and of the held-out games.
+
+    Whole files, at least one on each side when ``share`` > 0.
+    """
     order = np.random.default_rng([seed, 0]).permutation(games)
     held = min(max(round(games * share), 1), games - 1) if share > 0 and games > 1 else 0
     return {int(game) for game in order[held:]}, {int(game) for game in order[:held]}

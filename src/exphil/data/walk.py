@@ -9,7 +9,9 @@ from exphil.data.sampler import Pick
 
 
 class Walk:
-    """The plan of whole games: groups of ``batch`` entries of like length, each walked in chunks of ``window`` decisions.
+    """The plan of whole games.
+
+    Groups of ``batch`` entries of like length, each walked in chunks of ``window`` decisions.
 
     Args:
         first: int64 ``(n,)``: first row of each entry.

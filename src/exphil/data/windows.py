@@ -1,4 +1,7 @@
-"""Windows: independent stretches of fixed length, shuffled; every one starts from a fresh state. A window of 1 is single-frame training."""
+"""Windows: independent stretches of fixed length, shuffled; every one starts from a fresh state.
+
+A window of 1 is single-frame training.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ class Windows:
         batch: Windows in a batch.
         window: Decisions of one window.
         stride: Decisions from one window's start to the next.
-        full: Only windows that are full (when the loss is taken at the last position); else the last of a game is padded.
+        full: Only windows that are full (when the loss is taken at the last position); else the last of a game is
+            padded.
         seed: Seed of the order.
     """
 

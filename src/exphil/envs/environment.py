@@ -1,7 +1,8 @@
 """What a world is, and the one loop that drives it.
 
-A world runs E games side by side. It is stepped with the controllers of its ports and shows a ``Frame``. The last frame of a game is shown; the
-step after it ignores its controllers and opens the next game with ``is_first``. A frame limit is a truncation, stocks and clock are an end.
+A world runs E games side by side. It is stepped with the controllers of its ports and shows a ``Frame``. The last
+frame of a game is shown; the step after it ignores its controllers and opens the next game with ``is_first``. A frame
+limit is a truncation, stocks and clock are an end.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A policy against recorded players: whole games from first frame to last, state carried, everything per component.
 
-What leaves is one plain dictionary, the same that ``exphil evaluate --json`` prints. Losses are nats per decision, summed over components for
-``total``. Every component is judged given the components before it as the player chose them (how the loss is defined). These numbers say how well
-people are predicted; they do not rank how well policies play.
+What leaves is one plain dictionary, the same that ``exphil evaluate --json`` prints. Losses are nats per decision,
+summed over components for ``total``. Every component is judged given the components before it as the player chose them
+(how the loss is defined). These numbers say how well people are predicted; they do not rank how well policies play.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Controllers to classes and back: what a policy is asked to predict.
 
-An action is thirteen *components*: eight buttons (pressed or not), four stick axes of 17 classes, one shoulder of 5. Class ``c`` of an axis
-stands for ``(c - 8) / 8``; class ``c`` of the shoulder for ``c / 4``. Encoding takes the nearest class; a value half-way between two goes to
-the one farther from the centre, so that mirroring a stick and mirroring its class are the same thing. -1, 0 and 1 survive exactly.
+An action is thirteen *components*: eight buttons (pressed or not), four stick axes of 17 classes, one shoulder of 5.
+Class ``c`` of an axis stands for ``(c - 8) / 8``; class ``c`` of the shoulder for ``c / 4``. Encoding takes the
+nearest class; a value half-way between two goes to the one farther from the centre, so that mirroring a stick and
+mirroring its class are the same thing. -1, 0 and 1 survive exactly.
 
 Works on numpy and torch arrays alike and never imports torch.
 """
@@ -58,7 +59,10 @@ def encode(controller: Controller) -> Array:
 
 
 def encode_floats(floats: Array) -> Array:
-    """The same from the thirteen controller floats of the feature table (buttons 0 or 1, sticks, shoulder); keeps their shape."""
+    """The same from the thirteen controller floats of the feature table (buttons 0 or 1, sticks, shoulder).
+
+    Keeps their shape.
+    """
     module = namespace(floats)
     axes = _axis_class(floats[..., NUM_BUTTONS:-1])
     parts = [floats[..., :NUM_BUTTONS], axes, _shoulder_class(floats[..., -1:])]
@@ -66,10 +70,14 @@ def encode_floats(floats: Array) -> Array:
 
 
 def decode(action: Array) -> Controller:
-    """The controllers that actions stand for: float32 columns and int16 button bits of the actions' shape without its last axis."""
+    """The controllers that actions stand for.
+
+    Float32 columns and int16 button bits of the actions' shape without its last axis.
+    """
     module = namespace(action)
     half = AXIS_CLASSES // 2
     axes = module.asarray(action[..., NUM_BUTTONS:-1] - half, dtype=module.float32) / half
     shoulder = module.asarray(action[..., -1], dtype=module.float32) / (SHOULDER_CLASSES - 1)
     bits = sum(action[..., index] * int(button) for index, button in enumerate(BUTTONS))
-    return Controller(*(axes[..., index] for index in range(4)), shoulder, module.asarray(bits, dtype=module.int16))
+    main_x, main_y, c_x, c_y = (axes[..., index] for index in range(4))
+    return Controller(main_x, main_y, c_x, c_y, shoulder, module.asarray(bits, dtype=module.int16))

@@ -1,11 +1,12 @@
 """The feature table: what a policy sees of one frame, from the seat of player 0.
 
-Every row says its name, how many numbers it gives, how they are read from the columns and the range they lie in. ``Table.encode`` works on
-columns of any leading shape and on the arrays that it is given: numpy for one live row, torch for a batch on the training device. It uses only
-operations that both share and never imports torch.
+Every row says its name, how many numbers it gives, how they are read from the columns and the range they lie in.
+``Table.encode`` works on columns of any leading shape and on the arrays that it is given: numpy for one live row,
+torch for a batch on the training device. It uses only operations that both share and never imports torch.
 
-Layout and scales are those of the earlier system's default (283 floats, 4 ids), with its mistakes mended: both facings differ, percent is
-floored as UMI shows it, the ledge is each stage's own, categories come from the game's action table, and an unknown player's style is zeros.
+Layout and scales are those of the earlier system's default (283 floats, 4 ids), with its mistakes mended: both facings
+differ, percent is floored as UMI shows it, the ledge is each stage's own, categories come from the game's action
+table, and an unknown player's style is zeros.
 """
 
 from __future__ import annotations
@@ -125,10 +126,19 @@ _OWN = _fighter("", lambda v: v.players)
 _NANA = _fighter("nana.", lambda v: v.nana)
 
 PLAYER = (
-    *(_OWN[n] for n in "percent facing x y invulnerable jumps shield on_ground".split()),
+    *(_OWN[n] for n in ["percent", "facing", "x", "y", "invulnerable", "jumps", "shield", "on_ground"]),
     *(
         _OWN[n]
-        for n in "speed_air_x speed_ground_x speed_y speed_x_attack speed_y_attack hitstun action_frame stocks".split()
+        for n in [
+            "speed_air_x",
+            "speed_ground_x",
+            "speed_y",
+            "speed_x_attack",
+            "speed_y_attack",
+            "hitstun",
+            "action_frame",
+            "stocks",
+        ]
     ),
     Feature(
         *("ledge_distance", 1, lambda v: 1 - abs(v.players.x) / v.table("ledge_x")[v.stage][..., None]),
@@ -136,7 +146,21 @@ PLAYER = (
     ),
 )
 NANA = (
-    *(_NANA[n] for n in "exists x y facing on_ground percent stocks hitstun action_frame invulnerable".split()),
+    *(
+        _NANA[n]
+        for n in [
+            "exists",
+            "x",
+            "y",
+            "facing",
+            "on_ground",
+            "percent",
+            "stocks",
+            "hitstun",
+            "action_frame",
+            "invulnerable",
+        ]
+    ),
     Feature(
         *("nana.category", len(CATEGORIES), lambda v: v.one_hot(v.table("category")[v.nana_action], len(CATEGORIES))),
         *(0, 1, "one-hot group of action states: " + ", ".join(CATEGORIES)),
@@ -234,7 +258,10 @@ class Part(NamedTuple):
 
 
 class Section(NamedTuple):
-    """Parts side by side, once for each name: what is read has one more axis, as long as ``names``, unless there is one name."""
+    """Parts side by side, once for each name.
+
+    What is read has one more axis, as long as ``names``, unless there is one name.
+    """
 
     names: tuple[str, ...]
     parts: tuple[Part, ...]

@@ -2,8 +2,9 @@
 
 Shapes: B batch, T time, D width.
 
-A state is a tuple tree of tensors whose first axis is the batch and whose size never changes. Training hands over whole stretches, playing
-one frame at a time (T = 1); both are the same ``forward``, and the contract tests run both over every backbone in the table.
+A state is a tuple tree of tensors whose first axis is the batch and whose size never changes. Training hands over
+whole stretches, playing one frame at a time (T = 1); both are the same ``forward``, and the contract tests run both
+over every backbone in the table.
 """
 
 from __future__ import annotations

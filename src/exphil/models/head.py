@@ -2,11 +2,13 @@
 
 Shapes: ``*`` any leading axes, D features, R residual, A components (13), b buttons (8).
 
-Order: buttons, main x, main y, C x, C y, shoulder. What was chosen is added to a residual that the following components read; among the
-buttons a strictly triangular matrix does the same. ``score`` and ``sample`` are one walk, ``_walk``: they differ in who chooses.
+Order: buttons, main x, main y, C x, C y, shoulder. What was chosen is added to a residual that the following
+components read; among the buttons a strictly triangular matrix does the same. ``score`` and ``sample`` are one walk,
+``_walk``: they differ in who chooses.
 
-Each component also starts from a table that says, for the class held on the frame before, which class comes next; it begins at "the same",
-because a hand rests on most frames (83% of the frames of the peer split change no component at all).
+Each component also starts from a table that says, for the class held on the frame before, which class comes next; it
+begins at "the same", because a hand rests on most frames (83% of the frames of the peer split change no component at
+all).
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from exphil.features.action import COMPONENTS, NUM_BUTTONS
 
@@ -84,13 +86,15 @@ class Head(nn.Module):
         def draw(index: int, log_probs: Tensor) -> Tensor:
             if uniform is None:
                 return log_probs.argmax(-1)
-            below = (log_probs.exp().cumsum(-1)[..., :-1] <= uniform[..., index, None]).sum(-1)
-            return below
+            return (log_probs.exp().cumsum(-1)[..., :-1] <= uniform[..., index, None]).sum(-1)
 
         return self._walk(features, previous, draw)
 
     def distributions(self, features: Tensor, previous: Tensor, action: Tensor) -> list[Tensor]:
-        """Log-probabilities of every class of every component, given ``action``'s earlier components: 13 tensors ``(*, classes)``."""
+        """Log-probabilities of every class of every component, given ``action``'s earlier components.
+
+        13 tensors ``(*, classes)``.
+        """
         seen: list[Tensor] = []
 
         def watch(index: int, log_probs: Tensor) -> Tensor:
@@ -104,20 +108,21 @@ class Head(nn.Module):
         residual = self.enter(features)
         logits = self._logits(0, residual)
         logits = logits + torch.where(previous[..., :NUM_BUTTONS] > 0, self.stay_pressed[1], self.stay_pressed[0])
-        chosen, log_prob = [], []
+        chosen: list[Tensor] = []
+        log_prob: list[Tensor] = []
         for button in range(NUM_BUTTONS):
             logit = logits[..., button]
             if self.autoregressive and button:
                 pressed = torch.stack(chosen, -1).to(logit.dtype)
                 logit = logit + (pressed * self.among[button, :button]).sum(-1)
-            both = F.logsigmoid(torch.stack([-logit, logit], -1))
+            both = functional.logsigmoid(torch.stack([-logit, logit], -1))
             chosen.append(choose(button, both))
             log_prob.append(_of(both, chosen[-1]))
         if self.autoregressive:
             residual = residual + torch.stack(chosen, -1).to(residual.dtype) @ self.told_buttons
         for index, stay in enumerate(self.stay):
             at = NUM_BUTTONS + index
-            log_probs = F.log_softmax(self._logits(1 + index, residual) + stay[previous[..., at]], -1)
+            log_probs = functional.log_softmax(self._logits(1 + index, residual) + stay[previous[..., at]], -1)
             chosen.append(choose(at, log_probs))
             log_prob.append(_of(log_probs, chosen[-1]))
             if self.autoregressive and index < len(self.told):
@@ -125,7 +130,7 @@ class Head(nn.Module):
         return Choice(torch.stack(chosen, -1), torch.stack(log_prob, -1))
 
     def _logits(self, index: int, residual: Tensor) -> Tensor:
-        logits: Tensor = self.out[index](F.gelu(self.layer[index](self.norm(residual))))
+        logits: Tensor = self.out[index](functional.gelu(self.layer[index](self.norm(residual))))
         return logits
 
 

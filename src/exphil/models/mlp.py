@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ class MLP(Backbone):
     def __init__(self, size: int, hidden: Sequence[int], dropout: float, layer_norm: bool, residual: bool) -> None:
         super().__init__()
         widths = [size, *hidden]
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairs)
         self.norm = nn.ModuleList(nn.LayerNorm(b) if layer_norm else nn.Identity() for _, b in pairs)
         self.skip = nn.ModuleList(

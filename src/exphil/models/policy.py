@@ -1,4 +1,7 @@
-"""The policy: embed, backbone, head. Pure: state goes in and comes out. Shapes: B batch, T time, F floats, I ids, A components (13)."""
+"""The policy: embed, backbone, head.
+
+Pure: state goes in and comes out. Shapes: B batch, T time, F floats, I ids, A components (13).
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,8 @@ class TorchPlayer:
         """Decide for E games.
 
         Args:
-            floats: ``(E, F)``; ids: ``(E, I)``.
+            floats: ``(E, F)``.
+            ids: ``(E, I)``.
             state: What the call before returned.
             is_first: ``(E,)``: a game begins with this frame.
             uniform: ``(E, 13)`` in [0, 1), or None for the likeliest action.

@@ -1,4 +1,7 @@
-"""GRU and LSTM: layers with a residual around each, so that depth does not slow learning. Shapes: B batch, T time, D width."""
+"""GRU and LSTM: layers with a residual around each, so that depth does not slow learning.
+
+Shapes: B batch, T time, D width.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 class Recurrent(Backbone):
     """Layers of one kind of cell: norm, cell, dropout, and the layer's input added again.
 
-    The input is brought to the first layer's width by a dense layer outside of the recurrence, where one product serves all frames.
+    The input is brought to the first layer's width by a dense layer outside of the recurrence, where one product
+    serves all frames.
 
     Args:
         cell: ``gru`` or ``lstm``.

@@ -1,7 +1,8 @@
 """The agent: a policy, the state it carries, and the queue between deciding and pressing.
 
-The policy is handed over as an object with ``initial_state`` and ``act`` (``models.policy.TorchPlayer``, an exported graph); everything here is
-numpy. Each frame walks the same road as in training: seat, feature table, policy, and back through the action codec.
+The policy is handed over as an object with ``initial_state`` and ``act`` (``models.policy.TorchPlayer``, an exported
+graph); everything here is numpy. Each frame walks the same road as in training: seat, feature table, policy, and back
+through the action codec.
 """
 
 from __future__ import annotations

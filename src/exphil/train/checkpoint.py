@@ -1,8 +1,10 @@
-"""Files of a run: the snapshot (all to resume), the policy file (all to play) and the provenance page. Loading runs no code.
+"""Files of a run: the snapshot (all to resume), the policy file (all to play) and the provenance page.
 
-``NAME.pt`` is torch's format read with ``weights_only``; ``NAME_policy.safetensors`` holds weights, and in its metadata the options, the
-feature table's fingerprint and the baselines; ``NAME_config.json`` is for people. Every file is written beside its place, flushed and renamed:
-at any moment there is the old one or the new one.
+Loading runs no code.
+
+``NAME.pt`` is torch's format read with ``weights_only``; ``NAME_policy.safetensors`` holds weights, and in its
+metadata the options, the feature table's fingerprint and the baselines; ``NAME_config.json`` is for people. Every file
+is written beside its place, flushed and renamed: at any moment there is the old one or the new one.
 """
 
 from __future__ import annotations

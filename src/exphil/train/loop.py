@@ -1,7 +1,8 @@
 """The training loop: it yields what happened; who prints, logs or saves is not its business.
 
-A ``Run`` is everything that changes while training. The loop stops between two batches, so a snapshot of the run taken at any event resumes bit
-for bit: order is arithmetic on (seed, epoch, step), and dropout's random state is in the snapshot.
+A ``Run`` is everything that changes while training. The loop stops between two batches, so a snapshot of the run taken
+at any event resumes bit for bit: order is arithmetic on (seed, epoch, step), and dropout's random state is in the
+snapshot.
 """
 
 from __future__ import annotations

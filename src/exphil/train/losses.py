@@ -15,9 +15,10 @@ class Loss(NamedTuple):
 
 
 def imitation(log_prob_BTA: Tensor, weight_BT: Tensor) -> Loss:
-    """Negative log-likelihood of what the player pressed, summed over components and averaged over decisions that count.
+    """Negative log-likelihood of what the player pressed, summed over components, averaged over decisions.
 
-    Its optimum is the player's own distribution given what the policy sees; the loss there is that distribution's entropy.
+    Its optimum is the player's own distribution given what the policy sees; the loss there is that distribution's
+    entropy.
     """
     count = weight_BT.sum().clamp(min=1)
     parts = -(log_prob_BTA * weight_BT[..., None]).sum((0, 1)) / count

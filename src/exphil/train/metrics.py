@@ -1,4 +1,7 @@
-"""Numbers of a run to whoever keeps them. The JSON lines file is always written; it needs nothing and our reports read it."""
+"""Numbers of a run to whoever keeps them.
+
+The JSON lines file is always written; it needs nothing and our reports read it.
+"""
 
 from __future__ import annotations
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from exphil.errors import OptionError
 
 
-def device(name: Literal["auto", "cpu", "cuda", "mps"]) -> torch.device:
-    """The device of a name; ``auto`` takes a GPU when there is one.
+def device(name: str) -> torch.device:
+    """The device of a name, ``cpu``, ``cuda`` or ``mps``; ``auto`` takes a GPU when there is one.
 
     Raises:
         OptionError: a device this machine or this build of torch does not have.
@@ -26,7 +26,10 @@ def device(name: Literal["auto", "cpu", "cuda", "mps"]) -> torch.device:
 
 
 def set_threads(threads: int | None) -> int:
-    """Pin torch's threads: the number wanted, else the processors that this process may use. More than those is many times slower."""
+    """Pin torch's threads: the number wanted, else the processors that this process may use.
+
+    More than those is many times slower.
+    """
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(threads or available)
     return torch.get_num_threads()

@@ -1,7 +1,8 @@
 """A run with its files: the loop, and what is saved when.
 
-Every epoch writes ``NAME.pt``, ``NAME_policy.safetensors`` and ``NAME_config.json``; the best epoch so far also ``NAME_best…``; a stop that was
-asked for writes ``NAME_interrupt.pt``. Events of the loop pass through; ``Saved`` and ``Interrupted`` are added.
+Every epoch writes ``NAME.pt``, ``NAME_policy.safetensors`` and ``NAME_config.json``; the best epoch so far also
+``NAME_best…``; a stop that was asked for writes ``NAME_interrupt.pt``. Events of the loop pass through; ``Saved`` and
+``Interrupted`` are added.
 """
 
 from __future__ import annotations
@@ -87,18 +88,26 @@ def save(run: Run, files: RunFiles, identity: Identity, ending: str = "") -> Pat
     target = RunFiles(files.beside(f"{ending}.pt"))
     training = {
         **{key: identity.provenance[key] for key in ("name", "seed") if key in identity.provenance},
-        **{"epochs_done": run.epoch, "updates": run.updates, "frames": run.frames, "history": run.history},
+        "epochs_done": run.epoch,
+        "updates": run.updates,
+        "frames": run.frames,
+        "history": run.history,
     }
     words: dict[str, Any] = {
-        **{"config": dict(identity.config), "fingerprint": identity.fingerprint},
-        **{"baselines": dict(identity.baselines), "training": training},
+        "config": dict(identity.config),
+        "fingerprint": identity.fingerprint,
+        "baselines": dict(identity.baselines),
+        "training": training,
     }
     checkpoint.save_snapshot(target.snapshot, {**run.snapshot(), **words, "provenance": dict(identity.provenance)})
     checkpoint.save_policy(target.policy, checkpoint.PolicyFile(weights=run.policy.state_dict(), **words))
     last = run.history[-1] if run.history else {}
     results = {
-        **{"final_training_loss": last.get("train"), "final_validation_loss": last.get("validation")},
-        **{"epochs_done": run.epoch, "updates": run.updates, "total_time_seconds": round(run.seconds, 1)},
+        "final_training_loss": last.get("train"),
+        "final_validation_loss": last.get("validation"),
+        "epochs_done": run.epoch,
+        "updates": run.updates,
+        "total_time_seconds": round(run.seconds, 1),
     }
     checkpoint.save_json(target.beside("_config.json"), {**identity.provenance, **results})
     return target.snapshot

@@ -1,4 +1,7 @@
-"""The held-out loss: whole games from first frame to last, state carried. It says how well people are predicted, not how well one plays."""
+"""The held-out loss: whole games from first frame to last, state carried.
+
+It says how well people are predicted, not how well one plays.
+"""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_metadata_of_every_type(element, expected):
         b"{U\x05ab",
         b"SU\x02hi",
         b"{U\x01a[]}",
-        b"{i\xfeaaaa}",  # a length of -2 walked backwards for ever
+        b"{U\x01aZi\xfd}",  # a length of -3: back to the value before it, for ever
         b"{U\x01aSd\x7f\x80\x00\x00}",  # a length of infinity
         b"{U\x01aSd\x7f\xc0\x00\x00}",  # and of no number
         b"{U\x01a" * 50,

@@ -18,7 +18,7 @@ from exphil.replays import container, slp
 
 SMALL = ("edge_netplay_short.slp", "edge_v3_12_short.slp", "edge_ports_p1_p4.slp")
 LARGER = (
-    "edge_v3_6_1_no_end.slp",  # rollbacks, items
+    "edge_v3_6_1_no_end.slp",  # rollbacks
     "edge_short_pichu_vs_ice_climbers_cpu.slp",  # Nana
     "edge_v3_18_fod_events.slp",
     "edge_timeout_2p_nonascii_tag.slp",  # 2.0.1: no frame start events
@@ -123,3 +123,16 @@ def test_a_lost_event_ends_the_game_there(replays):
         f"frame -23: a player's events are missing; the {whole.frames - 100} frames from there are left out",
     )
     assert (replay.game.rows == whole.game.rows[:100]).all()
+
+
+def test_an_item_of_a_port_where_nobody_plays_belongs_to_nobody(replays):
+    data = bytearray((replays / "edge_items.slp").read_bytes())
+    layout = container.layout(bytes(data), "x")
+    whole = slp.parse(bytes(data), Path("whole.slp"))
+    assert whole.game.items.owner.any()
+    at, end = layout.first, len(data)
+    while at < end and layout.sizes[data[at]]:
+        if data[at] == container.ITEM_UPDATE:
+            data[at + 0x2A] = 3 if 4 not in whole.ports else 2
+        at += 1 + int(layout.sizes[data[at]])
+    assert not slp.parse(bytes(data), Path("damaged.slp")).game.items.owner.any()

@@ -51,10 +51,17 @@ class Gather:
         rows = torch.from_numpy(corpus.rows)
         self.length = length
         self._view = torch.as_strided(rows, (rows.shape[0] - length + 1, length * ROW_BYTES), (ROW_BYTES, 1))
+        self._out = rows.new_empty(0, length * ROW_BYTES)
 
     def __call__(self, first: Tensor) -> Tensor:
-        """uint8 ``(B, length, ROW_BYTES)``: the rows from each of ``first`` on, whatever game they belong to."""
-        return torch.index_select(self._view, 0, first).view(-1, self.length, ROW_BYTES)
+        """uint8 ``(B, length, ROW_BYTES)``: the rows from each of ``first`` on, whatever game they belong to.
+
+        The memory is this object's and holds until the next call: fresh pages for every batch cost more than the copy.
+        """
+        if self._out.shape[0] != len(first):
+            self._out = self._view.new_empty(len(first), self.length * ROW_BYTES)
+        torch.index_select(self._view, 0, first, out=self._out)
+        return self._out.view(-1, self.length, ROW_BYTES)
 
 
 class Loader:

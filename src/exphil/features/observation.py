@@ -199,6 +199,11 @@ def _between(view: View, axis: str) -> Array:
     return column[..., 1] - column[..., 0]
 
 
+def _distance(view: View) -> Array:
+    dx, dy = _between(view, "x"), _between(view, "y")
+    return view.module.sqrt(dx * dx + dy * dy)  # ** rounds one frame and a batch of frames differently in numpy
+
+
 STAGE = Feature(
     "stage", 7, lambda v: v.one_hot(v.table("compact_stage")[v.stage], 7), 0, 1, "one-hot: the six legal stages, other"
 )
@@ -206,14 +211,7 @@ CONTROLLER = Feature(
     "controller", 13, _controller, -1, 1, "own, as seen in this frame: A B X Y Z L R D-up, main x y, C x y, shoulder"
 )
 SPATIAL = (
-    Feature(
-        "distance",
-        1,
-        lambda v: (_between(v, "x") ** 2 + _between(v, "y") ** 2) ** 0.5 / 200,
-        0,
-        1.5,
-        "between the players / 200",
-    ),
+    Feature("distance", 1, lambda v: _distance(v) / 200, 0, 1.5, "between the players / 200"),
     Feature("dx", 1, lambda v: _between(v, "x") / 200, -10, 10, "opponent - own, / 200"),
     Feature("dy", 1, lambda v: _between(v, "y") / 100, -10, 10, "opponent - own, / 100"),
     Feature("frame", 1, lambda v: v.game.frame / MAX_FRAMES, 0, 1, "frame number / 28800"),

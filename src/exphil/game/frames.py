@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from exphil.game.time import GO_FRAME, answer
+
 SCHEMA_VERSION = 1
 """1: first layout. Raise it, and add the reason here, whenever ROW changes its meaning or its order."""
 
@@ -219,9 +221,9 @@ class Game:
 
 
 def playing(game: Game) -> Array:
-    """Frames on which what is pressed counts, bool ``S``: from GO until a last stock is lost. Being dead counts."""
+    """States that a press can answer, bool ``S``: from GO until a last stock is lost. Being dead in between counts."""
     stocks = game.players.stocks
-    return (game.frame >= 0) & (stocks[..., 0] > 0) & (stocks[..., 1] > 0)
+    return (answer(game.frame) >= GO_FRAME) & (stocks[..., 0] > 0) & (stocks[..., 1] > 0)
 
 
 def stack(games: list[Game]) -> Game:

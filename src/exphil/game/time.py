@@ -8,15 +8,15 @@ recorded. A player who sees state t can therefore act on frame t + 1 at the earl
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from exphil.errors import OptionError
 
 FIRST_FRAME = -123
 """Number of the first recorded frame of every versus game (Slippi specification)."""
-GO_FRAME = 0
-"""The game clock starts (Slippi specification), and frames begin to count. Players can move 39 frames earlier: measured
-on the shared replays, 94 of 104 players do, 25 of them on frame -39 and nobody before it."""
+GO_FRAME = -39
+"""The first frame on which hands are free. Measured on public replays: 94 of 104 players move before the clock starts on
+frame 0, 25 of them on frame -39, and nobody before it."""
 FRAMES_PER_SECOND = 60
 MAX_FRAMES = 28_800
 """Eight minutes: the tournament clock."""
@@ -24,8 +24,8 @@ MAX_FRAMES = 28_800
 T = TypeVar("T")
 
 
-def answer(frame: int, delay: int = 0) -> int:
-    """The frame whose controller answers the state of ``frame``."""
+def answer(frame: Any, delay: int = 0) -> Any:
+    """The frame whose controller answers the state of ``frame``; a number or an array of them."""
     return frame + 1 + delay
 
 

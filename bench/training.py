@@ -1,0 +1,70 @@
+"""Training within a benchmark: one policy from settings, held-out loss along the way, CPU seconds of the training alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from exphil import assemble
+from exphil.config.layers import Settings, resolve
+from exphil.data.corpus import Corpus
+from exphil.evaluate.offline import measure
+from exphil.train import loop
+from exphil.train.validate import held_out_loss
+
+CPU = torch.device("cpu")
+
+
+class Trained(NamedTuple):
+    """A finished run: its curve, the full report at the end, and what it cost."""
+
+    curve: list[dict[str, float]]
+    report: dict[str, Any]
+    cpu_seconds: float
+    frames: float
+    parameters: int
+
+
+def settings(replays: Path, flags: dict[str, Any]) -> Settings:
+    """Settings of the command train, from flags as they are typed."""
+    typed = {"--" + name.replace("_", "-"): value if isinstance(value, bool) else str(value) for name, value in flags.items()}
+    return resolve("train", {"--replays": str(replays), "--device": "cpu", **typed}, {})
+
+
+def games(options: Settings, paths: list[Path]) -> Corpus:
+    """The games of some files."""
+    return assemble.read_games(options, paths, lambda _: None)[0]
+
+
+def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: int, every: int) -> Trained:
+    """Train for so many updates and measure on the held-out games every ``every`` of them; only training counts as CPU time."""
+    torch.manual_seed(seed)
+    policy = assemble.policy(options)
+    run = loop.Run(policy, assemble.optimizer(options, policy), CPU)
+    batches = assemble.loader(options, learned, assemble.plan(options, learned, seed), CPU)
+    walked = assemble.walk(options, held, CPU)
+    events = loop.train(
+        run,
+        batches,
+        assemble.schedule(options, updates),
+        1 << 30,
+        max_grad_norm=options.training.max_grad_norm,
+        carry=assemble.carries_state(options),
+        validate=None,
+    )
+    curve, spent = [], 0.0
+    while run.updates < updates:
+        began = time.process_time()
+        next(events)
+        spent += time.process_time() - began
+        if run.updates % every == 0 or run.updates == updates:
+            loss = held_out_loss(policy, walked)
+            line = {"updates": run.updates, "frames": run.frames, "cpu_seconds": round(spent, 1), "held_out": round(loss, 4)}
+            if not curve or curve[-1]["updates"] != run.updates:
+                curve.append(line)
+    fitted = assemble.baselines.of_corpus(learned, options.seats.all_frames)
+    report = measure(policy, walked, fitted)
+    return Trained(curve, report, spent, run.frames, sum(parameter.numel() for parameter in policy.parameters()))

@@ -127,7 +127,7 @@ def test_stack_puts_a_new_axis_first():
 
 def test_frames_count_from_go_until_the_last_stock():
     game = Game.empty(6)
-    game.frame[:] = [-1, 0, 1, 2, 3, 4]
+    game.frame[:] = [-41, -40, 1, 2, 3, 4]  # the state of -40 is answered on -39, where hands are first free
     game.players.stocks[:] = [[4, 4], [4, 4], [1, 1], [1, 0], [0, 1], [0, 0]]
     assert playing(game).tolist() == [False, True, True, False, False, False]
 
@@ -135,8 +135,8 @@ def test_frames_count_from_go_until_the_last_stock():
 def test_a_real_game_is_played_from_go_to_its_end(replays):
     game = slp.read(replays / "fox_vs_falco_fountain_of_dreams_015.slp").game
     counted = playing(game)
-    assert not counted[:123].any()
-    assert counted[123:-200].all()
+    assert not counted[: 123 - 40].any()
+    assert counted[123 - 40 : -200].all()
     assert not counted[-1], "its last frame shows no stocks left"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from exphil.config.groups import Layers, Machine, Quiet, Readers, Verbose
+from exphil.config.groups import Layers, Quiet, Verbose
 from exphil.config.groups import Run as RunOptions
 from exphil.config.layers import Settings, jsonable
 from exphil.config.option import options_by_name
@@ -83,7 +83,7 @@ def read_games(
         used.append(found.replay.path)
     if not games:
         reasons = "; ".join(f"{count} {sentence}" for count, sentence in summary(skips))
-        raise DataError(f"no game is left to use: {reasons}", str(settings.data.replays), _remedy(settings, skips))
+        raise DataError(f"no game is left to use ({reasons})", str(settings.data.replays), _remedy(settings, skips))
     return Corpus.of(games), used, skips
 
 
@@ -135,9 +135,15 @@ def policy(settings: Settings) -> Policy:
     layout = table(settings)
     vocabularies = tuple(dict.fromkeys(size for _, size in IDS))
     kinds = [vocabularies.index(size) for _, size in IDS]
-    embed = Embed(layout.floats, kinds, vocabularies, EMBEDDING_WIDTH)
+    embed = Embed(layout.floats, kinds, vocabularies, EMBEDDING_WIDTH, settings.model.dropout)
     backbone = BACKBONES[settings.model.backbone or "mlp"](settings, embed.output_size)
-    head = Head(backbone.output_size, HEAD_RESIDUAL, HEAD_HIDDEN, settings.model.head == "autoregressive")
+    head = Head(
+        backbone.output_size,
+        HEAD_RESIDUAL,
+        HEAD_HIDDEN,
+        settings.model.dropout,
+        settings.model.head == "autoregressive",
+    )
     return Policy(embed, backbone, head, layout.controller)
 
 
@@ -313,13 +319,8 @@ def files_of(settings: Settings) -> RunFiles:
 
 
 def resumed(settings: Settings, snapshot: dict[str, Any]) -> Settings:
-    """The options of the run that wrote a snapshot, changed by what was typed now.
-
-    The machine and the talk are this call's.
-    """
-    here = {
-        name for group in (Machine, Readers, RunOptions, Quiet, Verbose, Layers) for name in options_by_name([group])
-    }
+    """The options of the run that wrote a snapshot, changed by what was typed now; how it talks is this call's."""
+    here = {name for group in (RunOptions, Quiet, Verbose, Layers) for name in options_by_name([group])}
     typed = {name for name, source in settings.sources.items() if source.startswith("flag")}
     now = jsonable({name: settings[name] for name in here | typed})
     return Settings.from_flat("train", snapshot["config"] | now)
@@ -327,6 +328,7 @@ def resumed(settings: Settings, snapshot: dict[str, Any]) -> Settings:
 
 def training(
     settings: Settings,
+    files: RunFiles,
     corpora: tuple[Corpus, Corpus | None],
     used: list[Path],
     snapshot: dict[str, Any] | None,
@@ -336,13 +338,14 @@ def training(
 
     Args:
         settings: Of the command train, name and seed decided.
+        files: Where it is saved.
         corpora: The games to learn from, and those held out.
         used: The files they came from.
         snapshot: What to resume.
         stop: Asked between two batches: whether to save and stop.
 
     Raises:
-        ExphilError: a place that cannot be written, a snapshot that does not fit.
+        ExphilError: a snapshot that does not fit, a device that is not there.
     """
     import torch
 
@@ -350,7 +353,7 @@ def training(
     from exphil.train.validate import held_out_loss
 
     options, (train, validation) = settings.training, corpora
-    files, device = files_of(settings), runtime.device(settings.machine.device)
+    device = runtime.device(settings.machine.device)
     torch.manual_seed(options.seed or 0)
     built = policy(settings)
     if snapshot is not None:

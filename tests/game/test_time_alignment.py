@@ -1,7 +1,7 @@
-"""Time on real games: a state already contains the input of its own frame, so it is answered by the next controller.
+"""Time on real games: a state already contains the input of its own frame and is answered by the next controller.
 
-The witness is the jump. Who enters jump squat (KNEE_BEND) by a button pressed it freshly on the frame of that entry; the
-decision that this controller answers is the state before, in which the player is not yet in jump squat.
+The witness is the jump. Who enters jump squat (KNEE_BEND) by a button pressed it freshly on the frame of that entry;
+the decision that this controller answers is the state before, in which the player is not yet in jump squat.
 """
 
 from __future__ import annotations
@@ -57,13 +57,12 @@ def share(cases: list[Jump], offset: int) -> float:
 
 
 def test_the_press_answers_the_state_before_the_jump(cases, record_property):
-    """At least 98 in 100 presses stand in the controller of the entry's own frame: the answer to the state before it."""
-    record_property("knee_bend_share", share(cases, 1))
-    print(
-        f"KNEE_BEND: {share(cases, 1):.4%} of {len(cases)} jumps; {share(cases, 0):.4%} one later, {share(cases, 2):.4%} one earlier"
-    )
+    """At least 98 in 100 presses stand in the controller of the entry's own frame: the answer to the state before."""
+    shares = {offset: share(cases, offset) for offset in (0, 1, 2)}
+    record_property("knee_bend_shares", shares)
+    print(f"KNEE_BEND: shares by offset {shares} of {len(cases)} jumps")  # noqa: T201
     assert len(cases) > 3000
-    assert share(cases, 1) >= 0.98
+    assert shares[1] >= 0.98
 
 
 @pytest.mark.parametrize("offset", [0, 2])
@@ -72,6 +71,6 @@ def test_an_alignment_one_frame_off_misses_the_press(cases, offset):
 
 
 def test_the_state_that_the_press_answers_is_not_yet_a_jump(cases):
-    """Were a state paired with its own controller, the answer would be read off the state."""
-    paired = [case for case in cases if case.press == case.entry]
-    assert not any(case.already for case in paired)
+    """Were a state paired with its own controller, the answer could be read off the state."""
+    assert np.mean([case.already for case in cases]) <= 0.02
+    assert not any(case.already for case in cases if case.press == answer(case.entry - 1))

@@ -255,10 +255,10 @@ def test_skips_are_counted_by_reason(replays, tmp_path):
     assert library.summary(skips) == [
         (
             2,
-            "recorded before Slippi wrote columns that are read; --allow-missing takes it, "
+            "files: recorded before Slippi wrote columns that are read; --allow-missing takes it, "
             "such as b.slp (Slippi 2.0.1 lacks speeds (recorded from 3.5 on))",
         ),
-        (1, "cannot be read, such as a.slp (not a Slippi replay (no raw element at offset 0))"),
+        (1, "file: cannot be read, such as a.slp (not a Slippi replay (no raw element at offset 0))"),
     ]
     assert str(skips[0]) == f"{tmp_path / 'a.slp'}: cannot be read (not a Slippi replay (no raw element at offset 0))"
     assert library.summary([]) == []

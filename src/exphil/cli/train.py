@@ -57,11 +57,11 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
     from exphil.cli.follow import Follower
     from exphil.train import runtime
 
-    threads, stop = runtime.set_threads(settings.machine.threads), Stop(terminal)
+    files, threads, stop = assemble.files_of(settings), runtime.set_threads(settings.machine.threads), Stop(terminal)
     corpus, used, _ = read_games(terminal, settings)
     learned, held = split(len(used), settings.validation.val_split, settings["seed"])
     corpora = corpus.part(learned), corpus.part(held) if held else None
-    job = assemble.training(settings, corpora, used, snapshot, stop)
+    job = assemble.training(settings, files, corpora, used, snapshot, stop)
     parameters = sum(parameter.numel() for parameter in job.run.policy.parameters())
     kept = f", {len(held)} games held out" if held else ", none held out (--val-split 0.1 would hold out a tenth)"
     for word, text in {

@@ -15,8 +15,8 @@ from exphil.errors import OptionError
 FIRST_FRAME = -123
 """Number of the first recorded frame of every versus game (Slippi specification)."""
 GO_FRAME = -39
-"""The first frame on which hands are free. Measured on public replays: 94 of 104 players move before the clock starts on
-frame 0, 25 of them on frame -39, and nobody before it."""
+"""The first frame on which hands are free. Measured on public replays: 94 of 104 players move before the clock starts
+on frame 0, 25 of them on frame -39, and nobody before it."""
 FRAMES_PER_SECOND = 60
 MAX_FRAMES = 28_800
 """Eight minutes: the tournament clock."""

@@ -45,10 +45,11 @@ class Head(nn.Module):
         size: Width of the features.
         residual: Width of the residual that collects what was chosen.
         hidden: Width of each component's own layer.
+        dropout: Share of each component's own layer dropped in training, [0, 1).
         autoregressive: False makes every component blind to the others, for comparison.
     """
 
-    def __init__(self, size: int, residual: int, hidden: int, autoregressive: bool) -> None:
+    def __init__(self, size: int, residual: int, hidden: int, dropout: float, autoregressive: bool) -> None:
         super().__init__()
         self.enter = nn.Linear(size, residual)
         self.norm = nn.LayerNorm(residual)
@@ -62,6 +63,7 @@ class Head(nn.Module):
             self.among = nn.Parameter(torch.zeros(NUM_BUTTONS, NUM_BUTTONS))
             self.told_buttons = nn.Parameter(torch.zeros(NUM_BUTTONS, residual))
             self.told = nn.ParameterList(nn.Parameter(torch.zeros(c.classes, residual)) for c in _AXES[:-1])
+        self.dropout = nn.Dropout(dropout)
         self.autoregressive = autoregressive
 
     def score(self, features: Tensor, previous: Tensor, action: Tensor) -> Choice:
@@ -130,7 +132,7 @@ class Head(nn.Module):
         return Choice(torch.stack(chosen, -1), torch.stack(log_prob, -1))
 
     def _logits(self, index: int, residual: Tensor) -> Tensor:
-        logits: Tensor = self.out[index](functional.gelu(self.layer[index](self.norm(residual))))
+        logits: Tensor = self.out[index](self.dropout(functional.gelu(self.layer[index](self.norm(residual)))))
         return logits
 
 

@@ -289,4 +289,8 @@ def summary(skips: Iterable[Skip]) -> list[tuple[int, str]]:
     listed = list(skips)
     first = {skip.reason: skip for skip in reversed(listed)}
     counts = Counter(skip.reason for skip in listed).most_common()
-    return [(count, f"{REASONS[key]}, such as {first[key].path.name} ({first[key].detail})") for key, count in counts]
+    return [
+        (count, f"{'file' if count == 1 else 'files'}: {REASONS[key]}, such as {example.path.name} ({example.detail})")
+        for key, count in counts
+        if (example := first[key])
+    ]

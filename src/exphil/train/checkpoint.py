@@ -4,7 +4,8 @@ Loading runs no code.
 
 ``NAME.pt`` is torch's format read with ``weights_only``; ``NAME_policy.safetensors`` holds weights, and in its
 metadata the options, the feature table's fingerprint and the baselines; ``NAME_config.json`` is for people. Every file
-is written beside its place, flushed and renamed: at any moment there is the old one or the new one.
+is written beside its place, flushed and renamed: at any moment there is the old one or the new one. Both carry check
+sums, which torch and safetensors do not look at themselves: one flipped bit in a weight is refused.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import contextlib
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,21 +68,16 @@ def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_UMASK)
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
+    except (OSError, RuntimeError) as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-        raise OutputError(
-            _reason(error, path), str(path), "free some space or choose another --checkpoints-dir"
-        ) from error
-
-
-def _reason(error: Exception, path: Path) -> str:
-    kept = "; the file from before is untouched" if path.exists() else ""
-    if isinstance(error, OSError) and error.strerror:
-        return f"cannot be written ({error.strerror}){kept}"
-    free = os.statvfs(path.parent).f_bavail if hasattr(os, "statvfs") and path.parent.is_dir() else 1
-    return f"cannot be written ({'No space left on device' if free == 0 else error}){kept}"
+        refused = error if isinstance(error, OSError) else error.__context__  # torch hides the OSError behind its own
+        if not isinstance(refused, OSError):
+            raise
+        kept = "; the file from before is untouched" if path.exists() else ""
+        what = f"cannot be written ({refused.strerror}){kept}"
+        raise OutputError(what, str(path), "free some space or choose another --checkpoints-dir") from error
 
 
 def save_snapshot(path: Path, snapshot: Mapping[str, Any]) -> None:
@@ -98,6 +96,10 @@ def load_snapshot(path: Path) -> dict[str, Any]:
         PolicyError: missing, damaged, or not a snapshot.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+        if broken is not None:
+            raise ValueError(f"check sum of {broken}")
         found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise PolicyError("no such file", str(path)) from None
@@ -124,9 +126,18 @@ def save_policy(path: Path, file: PolicyFile) -> None:
         "baselines": file.baselines,
         "training": file.training,
     }
-    metadata = {"format": str(FORMAT), "exphil": json.dumps(words)}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in file.weights.items()}
+    text = json.dumps(words)
+    metadata = {"format": str(FORMAT), "exphil": text, "checksum": _checksum(text, weights)}
     write(path, lambda out: out.write(save(weights, metadata)))
+
+
+def _checksum(words: str, weights: Mapping[str, Tensor]) -> str:
+    total = zlib.crc32(words.encode())
+    for name, tensor in sorted(weights.items()):
+        total = zlib.crc32(f"{name} {tuple(tensor.shape)}".encode(), total)
+        total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), total)
+    return f"{total:08x}"
 
 
 def load_policy(path: Path) -> PolicyFile:
@@ -145,6 +156,8 @@ def load_policy(path: Path) -> PolicyFile:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        if metadata["checksum"] != _checksum(metadata["exphil"], weights):
+            raise ValueError("check sum")
         words = json.loads(metadata["exphil"])
         return PolicyFile(weights, words["config"], words["fingerprint"], words["baselines"], words["training"])
     except (SafetensorError, KeyError, ValueError, OSError) as error:

@@ -8,8 +8,9 @@ The tables name every choice of an option and the numbers that its constructor t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from exphil.config.groups import Layers, Quiet, Verbose
 from exphil.config.groups import Run as RunOptions
@@ -29,6 +30,7 @@ from exphil.replays.library import Choice, Loaded, Skip, load, summary
 
 if TYPE_CHECKING:
     import torch
+    from torch.optim import Optimizer
 
     from exphil.data.loader import Loader
     from exphil.models.backbone import Backbone
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from exphil.play.agent import Agent
     from exphil.train.checkpoint import PolicyFile
     from exphil.train.loop import Event, Run
-    from exphil.train.optim import Schedule
+    from exphil.train.optim import Schedule, Together
     from exphil.train.session import Identity, Interrupted, RunFiles, Saved
 
 EMBEDDING_WIDTH = 64
@@ -111,19 +113,17 @@ def _mlp(settings: Settings, size: int) -> Backbone:
     return MLP(size, widths(settings), model.dropout, model.layer_norm, model.residual)
 
 
-def _gru(settings: Settings, size: int) -> Backbone:
+def _recurrent(cell: Literal["gru", "lstm"], settings: Settings, size: int) -> Backbone:
     from exphil.models.recurrent import Recurrent
 
-    return Recurrent("gru", size, widths(settings), settings.model.dropout)
+    return Recurrent(cell, size, widths(settings), settings.model.dropout)
 
 
-def _lstm(settings: Settings, size: int) -> Backbone:
-    from exphil.models.recurrent import Recurrent
-
-    return Recurrent("lstm", size, widths(settings), settings.model.dropout)
-
-
-BACKBONES: dict[str, Callable[[Settings, int], Backbone]] = {"mlp": _mlp, "gru": _gru, "lstm": _lstm}
+BACKBONES: dict[str, Callable[[Settings, int], Backbone]] = {
+    "mlp": _mlp,
+    "gru": partial(_recurrent, "gru"),
+    "lstm": partial(_recurrent, "lstm"),
+}
 
 
 def policy(settings: Settings) -> Policy:
@@ -147,46 +147,48 @@ def policy(settings: Settings) -> Policy:
     return Policy(embed, backbone, head, layout.controller)
 
 
-def _adam(groups: Any, lr: float) -> torch.optim.Optimizer:
+def _undecayed(kind: Literal["Adam", "RAdam"], policy: Policy, lr: float, _: float) -> Optimizer:
     import torch
 
-    plain = [{**group, "weight_decay": 0.0} for group in groups]
-    return torch.optim.Adam(plain, lr, fused=True)
+    return getattr(torch.optim, kind)(policy.parameters(), lr)  # type: ignore[no-any-return]
 
 
-def _adamw(groups: Any, lr: float) -> torch.optim.Optimizer:
+def _adamw(policy: Policy, lr: float, weight_decay: float) -> Optimizer:
     import torch
 
-    return torch.optim.AdamW(groups, lr, fused=True)
+    from exphil.train.optim import decay_groups
+
+    return torch.optim.AdamW(decay_groups(policy, weight_decay), lr, fused=True)
 
 
-def _radam(groups: Any, lr: float) -> torch.optim.Optimizer:
-    import torch
-
-    return torch.optim.RAdam([{**group, "weight_decay": 0.0} for group in groups], lr)
-
-
-def _lamb(groups: Any, lr: float) -> torch.optim.Optimizer:
+def _lamb(policy: Policy, lr: float, weight_decay: float) -> Optimizer:
     from pytorch_optimizer import Lamb
 
-    optimizer: torch.optim.Optimizer = Lamb(groups, lr)
-    return optimizer
+    from exphil.train.optim import decay_groups
+
+    built: Optimizer = Lamb(decay_groups(policy, weight_decay), lr)
+    return built
 
 
-OPTIMIZERS: dict[str, Callable[[Any, float], torch.optim.Optimizer]] = {
-    "adam": _adam,
+def _muon(policy: Policy, lr: float, weight_decay: float) -> Together:
+    from exphil.train.optim import muon
+
+    return muon(policy, lr, weight_decay)
+
+
+OPTIMIZERS: dict[str, Callable[[Policy, float, float], Optimizer | Together]] = {
+    "adam": partial(_undecayed, "Adam"),
     "adamw": _adamw,
-    "radam": _radam,
+    "radam": partial(_undecayed, "RAdam"),
     "lamb": _lamb,
+    "muon": _muon,
 }
 
 
-def optimizer(settings: Settings, policy: Policy) -> torch.optim.Optimizer:
+def optimizer(settings: Settings, policy: Policy) -> Optimizer | Together:
     """The optimiser of a run over a policy's parameters."""
-    from exphil.train.optim import decay_groups
-
     training = settings.training
-    return OPTIMIZERS[training.optimizer](list(decay_groups(policy, training.weight_decay)), training.lr)
+    return OPTIMIZERS[training.optimizer](policy, training.lr, training.weight_decay)
 
 
 def schedule(settings: Settings, updates: int) -> Schedule:
@@ -235,6 +237,13 @@ def walk(settings: Settings, corpus: Corpus, device: torch.device) -> Loader:
     return loader(settings, corpus, Walk(corpus.first, corpus.decisions, WALK_GAMES, WALK_FRAMES), device)
 
 
+OPTIONS_OF_PART = {
+    "embed": "--num-player-names or --allow-missing",
+    "backbone": "--backbone, --hidden or --num-layers",
+    "head": "--head",
+}
+
+
 def load_weights(policy: Policy, weights: dict[str, torch.Tensor], where: str) -> None:
     """Load weights strictly.
 
@@ -246,12 +255,7 @@ def load_weights(policy: Policy, weights: dict[str, torch.Tensor], where: str) -
     try:
         fit_weights(policy, weights, where)
     except PolicyError as error:
-        part = error.what.removeprefix("parameter ").partition(".")[0]
-        option = {
-            "embed": "--num-player-names or --allow-missing",
-            "backbone": "--backbone, --hidden or --num-layers",
-            "head": "--head",
-        }[part]
+        option = OPTIONS_OF_PART[error.what.removeprefix("parameter ").partition(".")[0]]
         raise PolicyError(error.what, where, f"probably {option} differs from the run that wrote it") from None
 
 

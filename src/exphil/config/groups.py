@@ -113,8 +113,8 @@ class Training:
     epochs: int = option(10, "passes over the training games", check=at_least(1))
     batch_size: int = option(64, "frames, windows or lanes in one step", check=at_least(1))
     lr: float = option(1e-4, "learning rate", check=above(0), aliases=("--learning-rate",))
-    optimizer: str = option("adam", "the optimiser", choices=("adam", "adamw", "radam", "lamb"))
-    weight_decay: float = option(1e-5, "decoupled weight decay of adamw and lamb", check=at_least(0))
+    optimizer: str = option("adam", "the optimiser", choices=("adam", "adamw", "radam", "lamb", "muon"))
+    weight_decay: float = option(1e-5, "weight decay of adamw, lamb and muon", check=at_least(0))
     lr_schedule: str = option(
         "constant", "how the learning rate changes", choices=("constant", "cosine", "linear", "exponential")
     )

@@ -20,7 +20,7 @@ from exphil.errors import ExphilError
 from exphil.models.backbone import State, detach, map_state
 from exphil.models.policy import Policy
 from exphil.train.losses import imitation
-from exphil.train.optim import Schedule
+from exphil.train.optim import Schedule, Together
 from exphil.train.runtime import random_state, set_random_state
 
 
@@ -29,7 +29,7 @@ class Run:
     """What changes while training."""
 
     policy: Policy
-    optimizer: Optimizer
+    optimizer: Optimizer | Together
     device: torch.device
     epoch: int = 0
     step: int = 0  # next batch of the epoch

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal
 
+import torch
 from torch import nn
+from torch.optim import Optimizer
 
 Schedule = Callable[[int], float]
 """The learning rate of update 0, 1, 2, ..."""
@@ -46,10 +48,63 @@ def schedule(
     return rate
 
 
-def decay_groups(model: nn.Module, weight_decay: float) -> Iterable[dict[str, Any]]:
-    """Parameter groups: matrices decay; biases, norms and the head's tables of held classes do not."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        (free if parameter.ndim < 2 or ".stay" in name or "among" in name else decayed).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+class Together:
+    """Several optimisers as one: each has parameters of its own, all follow one learning rate."""
+
+    def __init__(self, *parts: Optimizer) -> None:
+        self.parts = parts
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all parts; what is written into them counts."""
+        return [group for part in self.parts for group in part.param_groups]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget every gradient."""
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def step(self) -> None:
+        """One update of every parameter."""
+        for part in self.parts:
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of every part."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where ``state_dict`` was taken."""
+        for part, kept in zip(self.parts, state["parts"], strict=True):
+            part.load_state_dict(kept)
+
+
+def is_table(name: str, parameter: nn.Parameter) -> bool:
+    """Whether a parameter is looked up row by row, or is no matrix at all: it does not decay, Muon has no use for it."""
+    return parameter.ndim < 2 or any(word in name for word in ("tables", "stay", "among", "told"))
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups: matrices decay; biases, norms and looked-up tables do not."""
+    named = list(model.named_parameters())
+    return [
+        {
+            "params": [parameter for name, parameter in named if not is_table(name, parameter)],
+            "weight_decay": weight_decay,
+        },
+        {"params": [parameter for name, parameter in named if is_table(name, parameter)], "weight_decay": 0.0},
+    ]
+
+
+def muon(model: nn.Module, lr: float, weight_decay: float) -> Together:
+    """Muon for the matrices between features, AdamW for the rest (tables, biases, the last layer of each component).
+
+    Muon makes every singular value of an update alike (K. Jordan, 2024); its step is scaled to the size that AdamW's
+    would have (Moonshot AI, "Muon is scalable", 2025), so that one learning rate serves both.
+    """
+    named = list(model.named_parameters())
+    inner = [parameter for name, parameter in named if not is_table(name, parameter) and ".out." not in name]
+    chosen = {id(parameter) for parameter in inner}
+    rest = [parameter for _, parameter in named if id(parameter) not in chosen]
+    matrices = torch.optim.Muon(inner, lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+    return Together(matrices, torch.optim.AdamW(rest, lr, weight_decay=0.0, fused=True))

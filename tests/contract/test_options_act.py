@@ -1,0 +1,255 @@
+"""Every option changes what its line says: each row builds the same thing without and with the option and looks at it.
+
+``ELSEWHERE`` names the tests of the options whose effect is what a whole command prints or writes. Together the two
+tables must hold every option there is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from exphil import assemble
+from exphil.config.groups import OPTIONS
+from exphil.config.layers import Settings, resolve
+from exphil.data.sampler import split
+from exphil.game.frames import Lacks
+from exphil.train import runtime
+
+CPU = torch.device("cpu")
+GAMES = ["fox_vs_falco_fountain_of_dreams_015.slp", "ice_climbers_vs_captain_falcon_pokemon_stadium_019.slp"]
+OLD = "captain_falcon_vs_zelda_yoshis_story_005.slp"
+GRU = {"--backbone": "gru", "--hidden": "8"}
+WINDOWS = {**GRU, "--sequence-mode": "windows"}
+
+ELSEWHERE = {
+    "resume": "end_to_end/test_road.py: Ctrl-C and resume",
+    "preset": "config/test_layers.py: precedence of layers",
+    "config": "config/test_layers.py: precedence of layers",
+    "json": "end_to_end/test_road.py: evaluate --json; cli/test_replays.py: scan --json",
+    "quiet": "cli/test_terminal.py and test_quiet_and_verbose below",
+    "verbose": "cli/test_terminal.py and test_quiet_and_verbose below",
+    "dry_run": "test_dry_run_prints_and_writes_nothing below",
+    "log_interval": "test_log_interval_sets_the_lines_of_the_metrics_file below",
+    "save_best": "test_save_best_writes_a_second_snapshot below",
+    "epochs": "test_log_interval_sets_the_lines_of_the_metrics_file below",
+    "name": "test_name_checkpoint_and_folder_say_where_the_run_goes below",
+    "checkpoint": "test_name_checkpoint_and_folder_say_where_the_run_goes below",
+    "checkpoints_dir": "test_name_checkpoint_and_folder_say_where_the_run_goes below",
+    "workers": "replays/test_library.py: the same games in the same order for every number of workers",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, replays: Path) -> Path:
+    root = tmp_path_factory.mktemp("options")
+    for name in (*GAMES, OLD):
+        shutil.copy(replays / name, root)
+    (root / "other").mkdir()
+    shutil.copy(replays / GAMES[0], root / "other")
+    return root
+
+
+def settings(folder: Path, *flags: dict[str, Any]) -> Settings:
+    typed: dict[str, Any] = {"--replays": str(folder), "--max-files": "3"}
+    for more in flags:
+        typed |= more
+    return resolve("train", typed, {})
+
+
+def games(asked: Settings) -> Any:
+    corpus, used, _ = assemble.read_games(asked, assemble_paths(asked), lambda _: None)
+    return (
+        [path.parent.name for path in used],
+        [(e.name, e.character) for e in corpus.entries],
+        int(corpus.length.sum()),
+    )
+
+
+def assemble_paths(asked: Settings) -> list[Path]:
+    from exphil.replays.library import find
+
+    return find(asked.data.replays, asked.data.max_files)
+
+
+def structure(asked: Settings) -> Any:
+    policy = assemble.policy(asked)
+    drops = [module.p for module in policy.modules() if isinstance(module, torch.nn.Dropout)]
+    kinds = [type(module).__name__ for module in policy.modules()]
+    return [(name, tuple(p.shape)) for name, p in policy.named_parameters()], drops, kinds
+
+
+def picks(asked: Settings) -> Any:
+    corpus = assemble.read_games(asked, assemble_paths(asked), lambda _: None)[0]
+    plan = assemble.plan(asked, corpus, asked["seed"] or 0)
+    first = plan.pick(0, 0)
+    return type(plan).__name__, plan.window, plan.batch, plan.steps(0), first.first.tolist()
+
+
+def weights(asked: Settings) -> Any:
+    corpus = assemble.read_games(asked, assemble_paths(asked), lambda _: None)[0]
+    batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
+    return [batches.load(0, step).weight.sum().item() for step in range(3)]
+
+
+def rates(asked: Settings) -> Any:
+    rate = assemble.schedule(asked, 1000)
+    return [rate(update) for update in (0, 1, 5, 100, 500, 999)]
+
+
+def stepped(asked: Settings) -> Any:
+    """Parameters after one optimiser step on made-up gradients."""
+    torch.manual_seed(0)
+    policy = assemble.policy(asked)
+    optimizer = assemble.optimizer(asked, policy)
+    for at, parameter in enumerate(policy.parameters()):
+        parameter.grad = torch.full_like(parameter, 0.1 + at)
+    optimizer.step()
+    return type(optimizer).__name__, [parameter.detach().sum().item() for parameter in policy.parameters()]
+
+
+def moved(asked: Settings) -> Any:
+    """Weights after one update on a real batch."""
+    from exphil.train import loop
+
+    torch.manual_seed(0)
+    corpus = assemble.read_games(asked, assemble_paths(asked), lambda _: None)[0]
+    policy = assemble.policy(asked)
+    run = loop.Run(policy, assemble.optimizer(asked, policy), CPU)
+    batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
+    grad = asked.training.max_grad_norm
+    carry = assemble.carries_state(asked)
+    next(loop.train(run, batches, lambda _: 1e-2, 1, max_grad_norm=grad, carry=carry, validate=None))
+    return [parameter.detach().sum().item() for parameter in policy.parameters()]
+
+
+ONE_BATCH = {**GRU, "--batch-size": "2"}
+ACTS: list[tuple[str, Callable[[Settings], Any], dict[str, Any], dict[str, Any]]] = [
+    ("replays", games, {}, {"--replays": "other"}),
+    ("max_files", games, {}, {"--max-files": "2"}),
+    ("player_port", games, {}, {"--player-port": "2"}),
+    ("train_character", games, {}, {"--train-character": "falco"}),
+    ("dual_port", games, {}, {"--dual-port": True}),
+    ("allow_missing", games, {}, {"--allow-missing": True}),
+    ("all_frames", weights, {**GRU, "--batch-size": "512"}, {"--all-frames": True}),
+    ("val_split", lambda s: split(10, s.validation.val_split, 1), {}, {"--val-split": "0.3"}),
+    ("num_player_names", lambda s: assemble.table(s).floats, {}, {"--num-player-names": "5"}),
+    ("temporal", picks, {"--backbone": "mlp"}, {"--temporal": True}),
+    ("backbone", structure, GRU, {"--backbone": "lstm"}),
+    ("hidden", structure, {}, {"--hidden": "32,16"}),
+    ("num_layers", structure, GRU, {"--num-layers": "3"}),
+    ("dropout", structure, {}, {"--dropout": "0.3"}),
+    ("layer_norm", structure, {}, {"--layer-norm": True}),
+    ("residual", structure, {}, {"--residual": True}),
+    ("head", structure, {}, {"--head": "independent"}),
+    ("window_size", picks, GRU, {"--window-size": "32"}),
+    ("stride", picks, WINDOWS, {"--stride": "7"}),
+    ("sequence_mode", picks, GRU, {"--sequence-mode": "windows"}),
+    ("loss_positions", weights, {**WINDOWS, "--stride": "1"}, {"--loss-positions": "last"}),
+    ("batch_size", picks, GRU, {"--batch-size": "8"}),
+    ("seed", picks, {**GRU, "--seed": "1"}, {"--seed": "2"}),
+    ("lr", rates, {}, {"--lr": "1e-3"}),
+    ("lr_schedule", rates, {}, {"--lr-schedule": "cosine"}),
+    ("lr_schedule", rates, {}, {"--lr-schedule": "linear"}),
+    ("lr_schedule", rates, {}, {"--lr-schedule": "exponential"}),
+    ("warmup_steps", rates, {}, {"--warmup-steps": "10"}),
+    ("decay_steps", rates, {"--lr-schedule": "cosine"}, {"--decay-steps": "200"}),
+    ("optimizer", stepped, {}, {"--optimizer": "adamw", "--weight-decay": "0.1"}),
+    ("optimizer", stepped, {}, {"--optimizer": "radam"}),
+    ("optimizer", stepped, {}, {"--optimizer": "lamb"}),
+    ("optimizer", stepped, {}, {"--optimizer": "muon"}),
+    ("weight_decay", stepped, {"--optimizer": "adamw"}, {"--weight-decay": "0.1"}),
+    ("max_grad_norm", moved, {**ONE_BATCH, "--optimizer": "adam"}, {"--max-grad-norm": "0.001"}),
+    ("device", lambda s: s.machine.device == "auto" or runtime.device(s.machine.device), {}, {"--device": "cpu"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "look", "given", "changed"), ACTS, ids=[f"{row[0]}-{at}" for at, row in enumerate(ACTS)]
+)
+def test_the_option_acts(folder, name, look, given, changed):
+    flags = {flag: str(folder / value) if flag == "--replays" else value for flag, value in changed.items()}
+    before, after = settings(folder, given), settings(folder, given, flags)
+    assert name in {option for option in before.flat() if before[option] != after[option]}
+    assert look(before) != look(after)
+
+
+def test_every_option_has_a_test():
+    assert {row[0] for row in ACTS} | set(ELSEWHERE) | {"threads"} == set(OPTIONS)
+
+
+def test_threads_pins_torch():
+    try:
+        assert runtime.set_threads(2) == 2 and torch.get_num_threads() == 2
+        assert runtime.set_threads(1) == 1
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_allow_missing_adds_presence_bits_that_tell_old_from_new(folder):
+    asked = settings(folder, {"--allow-missing": True})
+    corpus, used, _ = assemble.read_games(asked, assemble_paths(asked), lambda _: None)
+    table = assemble.table(asked)
+    lacking = {path.name: Lacks(int(corpus.game(at).lacks[0])) for at, path in enumerate(used)}
+    assert lacking[OLD] & Lacks.SPEEDS and not lacking[GAMES[0]] & Lacks.SPEEDS
+    bits = {path.name: table.encode(corpus.game(at)[:1])[0][0, -4:] for at, path in enumerate(used)}
+    assert np.all(bits[GAMES[0]] == 1) and bits[OLD].min() == 0
+
+
+def run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **flags: Any) -> tuple[int, Path]:
+    """One tiny run of ``exphil train`` in this process."""
+    from exphil.cli import train
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    typed = {"--" + name.replace("_", "-"): value for name, value in flags.items()}
+    tiny = {"--replays": str(folder / "other"), "--threads": "1", "--device": "cpu", "--epochs": "2", **GRU}
+    asked = resolve("train", {**tiny, **typed}, {})
+    return train.run(asked), tmp_path
+
+
+def test_name_checkpoint_and_folder_say_where_the_run_goes(folder, tmp_path, monkeypatch):
+    run(folder, tmp_path, monkeypatch, name="one", epochs="1")
+    run(folder, tmp_path, monkeypatch, name="two", epochs="1", checkpoints_dir="elsewhere")
+    run(folder, tmp_path, monkeypatch, checkpoint="deep/three.pt", epochs="1")
+    for path in ("checkpoints/one", "elsewhere/two", "deep/three"):
+        assert (tmp_path / f"{path}.pt").is_file() and (tmp_path / f"{path}_policy.safetensors").is_file()
+
+
+def test_log_interval_sets_the_lines_of_the_metrics_file(folder, tmp_path, monkeypatch):
+    counts = []
+    for interval in ("1", "1000"):
+        run(folder, tmp_path, monkeypatch, name=f"every_{interval}", log_interval=interval)
+        lines = (tmp_path / "checkpoints" / f"every_{interval}_metrics.jsonl").read_text().splitlines()
+        counts.append(sum('"event": "batch"' in line for line in lines))
+        assert sum('"event": "epoch"' in line for line in lines) == 2, "--epochs 2"
+    assert counts[0] > counts[1] == 2, "at least the end of every epoch"
+
+
+def test_save_best_writes_a_second_snapshot(folder, tmp_path, monkeypatch):
+    run(folder, tmp_path, monkeypatch, name="with")
+    run(folder, tmp_path, monkeypatch, name="without", no_save_best=True)
+    names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert "with_best.pt" in names and "without_best.pt" not in names
+
+
+def test_dry_run_prints_and_writes_nothing(folder, tmp_path, monkeypatch, capsys):
+    code, where = run(folder, tmp_path, monkeypatch, name="dry", dry_run=True)
+    out = capsys.readouterr().out
+    assert code == 0 and not list(where.iterdir())
+    for word in ("--backbone", "flag --backbone", "implied by --backbone gru", "283", "539"):
+        assert word in out
+
+
+def test_quiet_and_verbose_say_less_and_more(folder, tmp_path, monkeypatch, capsys):
+    said = []
+    for at, flags in enumerate(({"quiet": True}, {}, {"verbose": True})):
+        run(folder, tmp_path, monkeypatch, name=f"talk{at}", **flags)
+        said.append(len(capsys.readouterr().err.splitlines()))
+    assert said[0] == 0 < said[1] < said[2]

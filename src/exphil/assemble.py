@@ -217,11 +217,12 @@ def plan(settings: Settings, corpus: Corpus, seed: int) -> Plan:
         DataError: no stretch at all.
     """
     batch, length, model = settings.training.batch_size, window(settings), settings.model
+    mirror = settings.augment.mirror_prob if settings.augment.augment else 0.0
     if carries_state(settings):
-        return Lanes(corpus.first, corpus.decisions, batch, length, seed)
+        return Lanes(corpus.first, corpus.decisions, batch, length, mirror, seed)
     last = model.temporal and model.loss_positions == "last"
     stride = (model.stride or length) if model.temporal else 1
-    return Windows(corpus.first, corpus.decisions, batch, length, stride, last, seed)
+    return Windows(corpus.first, corpus.decisions, batch, length, stride, last, mirror, seed)
 
 
 def loader(settings: Settings, corpus: Corpus, plan: Plan, device: torch.device) -> Loader:

@@ -92,6 +92,12 @@ def picks(asked: Settings) -> Any:
     return type(plan).__name__, plan.window, plan.batch, plan.steps(0), first.first.tolist()
 
 
+def flips(asked: Settings) -> Any:
+    corpus = assemble.read_games(asked, assemble_paths(asked), lambda _: None)[0]
+    plan = assemble.plan(asked, corpus, 0)
+    return sum(int(plan.pick(epoch, 0).mirrored.sum()) for epoch in range(20))
+
+
 def weights(asked: Settings) -> Any:
     corpus = assemble.read_games(asked, assemble_paths(asked), lambda _: None)[0]
     batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
@@ -140,6 +146,9 @@ ACTS: list[tuple[str, Callable[[Settings], Any], dict[str, Any], dict[str, Any]]
     ("all_frames", weights, {**GRU, "--batch-size": "512"}, {"--all-frames": True}),
     ("val_split", lambda s: split(10, s.validation.val_split, 1), {}, {"--val-split": "0.3"}),
     ("num_player_names", lambda s: assemble.table(s).floats, {}, {"--num-player-names": "5"}),
+    ("augment", flips, {}, {"--augment": True}),
+    ("augment", flips, GRU, {"--augment": True}),
+    ("mirror_prob", flips, {**GRU, "--augment": True}, {"--mirror-prob": "1"}),
     ("temporal", picks, {"--backbone": "mlp"}, {"--temporal": True}),
     ("backbone", structure, GRU, {"--backbone": "lstm"}),
     ("hidden", structure, {}, {"--hidden": "32,16"}),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from exphil.config.option import above, at_least, each, from_up_to, option, options_by_name, options_of
+from exphil.config.option import above, at_least, between, each, from_up_to, option, options_by_name, options_of
 from exphil.config.presets import PRESETS
 
 
@@ -64,6 +64,15 @@ class Features:
 
     title: ClassVar[str] = "Features"
     num_player_names: int = option(112, "player names that the feature table has room for", check=at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Games that were never played, made from those that were."""
+
+    title: ClassVar[str] = "Augmentation"
+    augment: bool = option(False, "mirror games left and right while training")
+    mirror_prob: float = option(0.5, "share of the games that --augment mirrors", check=between(0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +211,8 @@ class Output:
 
 
 GROUPS: tuple[type, ...] = (
-    Data, Seats, Validation, Features, Model, Training, Saving, Layers, Machine, Readers, Run, Quiet, Verbose, Output,
+    Data, Seats, Validation, Features, Augment, Model, Training, Saving, Layers, Machine, Readers, Run, Quiet, Verbose,
+    Output,
 )  # fmt: skip
 OPTIONS = options_by_name(GROUPS)
 
@@ -231,7 +241,22 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "train": Command(
         "Train a policy from replays by imitation.",
-        (Data, Seats, Validation, Features, Model, Training, Saving, Layers, Machine, Readers, Run, Quiet, Verbose),
+        (
+            Data,
+            Seats,
+            Validation,
+            Features,
+            Augment,
+            Model,
+            Training,
+            Saving,
+            Layers,
+            Machine,
+            Readers,
+            Run,
+            Quiet,
+            Verbose,
+        ),
     ),
     "evaluate": Command(
         "Measure how well a policy predicts the players of recorded games.",

@@ -39,6 +39,7 @@ class Settings:
     seats: g.Seats
     validation: g.Validation
     features: g.Features
+    augment: g.Augment
     model: g.Model
     training: g.Training
     saving: g.Saving

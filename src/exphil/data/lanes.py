@@ -21,6 +21,7 @@ class _Tape(NamedTuple):
     first: NDArray[np.int64]
     decisions: NDArray[np.int64]
     opens: NDArray[np.bool_]  # the first chunk of its game
+    mirrored: NDArray[np.bool_]
     cuts: NDArray[np.int64]  # (B + 1,): lane b is the chunks [cuts[b], cuts[b + 1])
 
 
@@ -32,20 +33,28 @@ class Lanes:
         decisions: int64 ``(n,)``: decisions of each entry.
         batch: Lanes wanted; fewer when there are fewer chunks.
         window: Decisions of one chunk.
-        seed: Seed of order and offsets.
+        mirror: Share of the games that are mirrored, drawn anew every epoch; a game is mirrored whole.
+        seed: Seed of order, offsets and mirroring.
     """
 
     def __init__(
-        self, first: NDArray[np.int64], decisions: NDArray[np.int64], batch: int, window: int, seed: int
+        self,
+        first: NDArray[np.int64],
+        decisions: NDArray[np.int64],
+        batch: int,
+        window: int,
+        mirror: float,
+        seed: int,
     ) -> None:
         chunks = int((-(-decisions // window)).sum())
         self.window, self.batch = window, max(1, min(batch, chunks))
-        self._first, self._decisions, self._seed = first, decisions, seed
+        self._first, self._decisions, self._mirror, self._seed = first, decisions, mirror, seed
         self._tape = lru_cache(maxsize=2)(self._lay)
 
     def _lay(self, epoch: int) -> _Tape:
         random = np.random.default_rng([self._seed, 1, epoch])
-        firsts, counts, opens = [], [], []
+        flip = np.random.default_rng([self._seed, 3, epoch]).random(len(self._first)) < self._mirror
+        firsts, counts, opens, flips = [], [], [], []
         for entry in random.permutation(len(self._first)):
             total = int(self._decisions[entry])
             cut = int(random.integers(1, self.window + 1))  # decisions of the first chunk
@@ -53,10 +62,10 @@ class Lanes:
             firsts.append(self._first[entry] + starts)
             counts.append(np.diff(np.append(starts, total)))
             opens.append(starts == 0)
-        first, count, opening = (np.concatenate(part) for part in (firsts, counts, opens))
-        turn = int(random.integers(len(first)))
-        cuts = np.arange(self.batch + 1) * len(first) // self.batch
-        return _Tape(np.roll(first, -turn), np.roll(count, -turn), np.roll(opening, -turn), cuts)
+            flips.append(np.full(len(starts), flip[entry]))
+        turn = int(random.integers(sum(map(len, firsts))))
+        first, count, opening, mirrored = (np.roll(np.concatenate(p), -turn) for p in (firsts, counts, opens, flips))
+        return _Tape(first, count, opening, mirrored, np.arange(self.batch + 1) * len(first) // self.batch)
 
     def steps(self, epoch: int) -> int:
         """Batches of one epoch: the chunks of the longest lane."""
@@ -68,4 +77,5 @@ class Lanes:
         at = tape.cuts[:-1] + step
         there = at < tape.cuts[1:]
         at = np.where(there, at, 0)
-        return Pick(tape.first[at], np.where(there, tape.decisions[at], 0), tape.opens[at] | (step == 0))
+        decisions = np.where(there, tape.decisions[at], 0)
+        return Pick(tape.first[at], decisions, tape.opens[at] | (step == 0), tape.mirrored[at])

@@ -13,6 +13,7 @@ from torch import Tensor
 from exphil.data.corpus import Corpus
 from exphil.data.sampler import Pick, Plan
 from exphil.features import action
+from exphil.features.augment import mirror
 from exphil.features.observation import Table
 from exphil.game.controller import controller_of
 from exphil.game.frames import ROW_BYTES, Game, playing
@@ -99,6 +100,8 @@ class Loader:
         """Encode gathered rows ``(B, T + 1)``: states 0..T-1, answered by the controllers of 1..T."""
         floats, ids = self.table.encode(game[:, :-1])
         answers = action.encode(controller_of(game[:, 1:].players, 0))
+        if pick.mirrored.any():
+            floats, answers = mirror(self.table, floats, answers, torch.from_numpy(pick.mirrored).to(self.device))
         steps = torch.arange(self.plan.window, device=self.device)
         count = torch.from_numpy(pick.decisions).to(self.device)[:, None]
         weight = (steps == count - 1) if self._last_only else (steps < count)

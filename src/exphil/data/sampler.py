@@ -15,11 +15,13 @@ class Pick(NamedTuple):
         first: int64 ``(B,)``: first row of each stretch.
         decisions: int64 ``(B,)``: its decisions, at most the window; the rest is padding.
         is_first: bool ``(B,)``: the carried state must restart here.
+        mirrored: bool ``(B,)``: left and right change places.
     """
 
     first: NDArray[np.int64]
     decisions: NDArray[np.int64]
     is_first: NDArray[np.bool_]
+    mirrored: NDArray[np.bool_]
 
 
 class Plan(Protocol):

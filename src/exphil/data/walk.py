@@ -38,4 +38,9 @@ class Walk:
         """Chunk ``step``; all rows restart where a group begins."""
         group, at = self._group[step], int(self._chunk[step]) * self.window
         count = np.clip(self._decisions[group] - at, 0, self.window)
-        return Pick(np.where(count > 0, self._first[group] + at, 0), count, np.full(self.batch, at == 0))
+        return Pick(
+            np.where(count > 0, self._first[group] + at, 0),
+            count,
+            np.full(self.batch, at == 0),
+            np.zeros(self.batch, np.bool_),
+        )

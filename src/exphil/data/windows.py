@@ -24,7 +24,8 @@ class Windows:
         stride: Decisions from one window's start to the next.
         full: Only windows that are full (when the loss is taken at the last position); else the last of a game is
             padded.
-        seed: Seed of the order.
+        mirror: Share of the windows that are mirrored, drawn anew every epoch.
+        seed: Seed of order and mirroring.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class Windows:
         window: int,
         stride: int,
         full: bool,
+        mirror: float,
         seed: int,
     ) -> None:
         starts = [np.arange(0, total - window + 1 if full else total, stride) for total in decisions.tolist()]
-        self.window, self._seed = window, seed
+        self.window, self._mirror, self._seed = window, mirror, seed
         self._first = np.concatenate([at + start for at, start in zip(first, starts, strict=True)])
         self._count = np.concatenate(
             [np.minimum(window, total - start) for total, start in zip(decisions, starts, strict=True)]
@@ -58,4 +60,5 @@ class Windows:
         chosen = self._order(epoch)[step * self.batch : (step + 1) * self.batch]
         at = np.resize(chosen, self.batch)
         there = np.arange(self.batch) < len(chosen)
-        return Pick(self._first[at], np.where(there, self._count[at], 0), np.ones(self.batch, np.bool_))
+        flip = np.random.default_rng([self._seed, 3, epoch, step]).random(self.batch) < self._mirror
+        return Pick(self._first[at], np.where(there, self._count[at], 0), np.ones(self.batch, np.bool_), flip)

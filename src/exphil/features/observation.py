@@ -19,6 +19,7 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exphil.game.frames import SCHEMA_VERSION, Array, Game, Group, Lacks, namespace
 from exphil.game.ids import (
@@ -84,7 +85,10 @@ class View:
 
 
 class Feature(NamedTuple):
-    """One row of the table: ``read`` gives the section's shape, with a last axis of ``width`` when that is not 1."""
+    """One row of the table: ``read`` gives the section's shape, with a last axis of ``width`` when that is not 1.
+
+    ``mirror`` is what each number is multiplied by when left and right change places.
+    """
 
     name: str
     width: int
@@ -92,27 +96,28 @@ class Feature(NamedTuple):
     low: float
     high: float
     says: str
+    mirror: tuple[int, ...] | int = 1
 
 
 def _fighter(prefix: str, group: Callable[[View], Group]) -> dict[str, Feature]:
     """The rows that Popo and Nana share."""
 
-    def row(name: str, read: Callable[[Group], Array], low: float, high: float, says: str) -> Feature:
-        return Feature(prefix + name, 1, lambda v: read(group(v)), low, high, says)
+    def row(name: str, read: Callable[[Group], Array], low: float, high: float, says: str, mirror: int = 1) -> Feature:
+        return Feature(prefix + name, 1, lambda v: read(group(v)), low, high, says, mirror)
 
     rows = (
         row("percent", lambda p: p.percent // 1 * 0.01, 0, 5, "floor(percent) x 0.01"),
-        row("facing", lambda p: p.facing, -1, 1, "-1 left, +1 right"),
-        row("x", lambda p: p.x * 0.05, -10, 10, "x 0.05"),
+        row("facing", lambda p: p.facing, -1, 1, "-1 left, +1 right", -1),
+        row("x", lambda p: p.x * 0.05, -10, 10, "x 0.05", -1),
         row("y", lambda p: p.y * 0.05, -10, 10, "x 0.05"),
         row("invulnerable", lambda p: p.invulnerable, 0, 1, "0 or 1"),
         row("jumps", lambda p: p.jumps / 6, 0, 1, "jumps left / 6"),
         row("shield", lambda p: p.shield * 0.01, 0, 1, "x 0.01"),
         row("on_ground", lambda p: p.on_ground, 0, 1, "0 or 1"),
-        row("speed_air_x", lambda p: p.speed_air_x * 0.5, -10, 10, "x 0.5"),
-        row("speed_ground_x", lambda p: p.speed_ground_x * 0.5, -10, 10, "x 0.5"),
+        row("speed_air_x", lambda p: p.speed_air_x * 0.5, -10, 10, "x 0.5", -1),
+        row("speed_ground_x", lambda p: p.speed_ground_x * 0.5, -10, 10, "x 0.5", -1),
         row("speed_y", lambda p: p.speed_y * 0.5, -10, 10, "x 0.5"),
-        row("speed_x_attack", lambda p: p.speed_x_attack * 0.5, -10, 10, "knockback, x 0.5"),
+        row("speed_x_attack", lambda p: p.speed_x_attack * 0.5, -10, 10, "knockback, x 0.5", -1),
         row("speed_y_attack", lambda p: p.speed_y_attack * 0.5, -10, 10, "knockback, x 0.5"),
         row("hitstun", lambda p: p.hitstun / 120, 0, 1, "frames left / 120"),
         row("action_frame", lambda p: p.action_frame // 1 / 60, 0, 2, "floor(frame of the action) / 60"),
@@ -180,10 +185,10 @@ NANA = (
 PROJECTILE = (
     Feature("exists", 1, lambda v: v.items.exists, 0, 1, "0 or 1"),
     Feature("owner", 1, lambda v: v.items.owner * 0.5, -0.5, 0.5, "0.5 own, -0.5 the opponent's, 0 nobody's"),
-    Feature("x", 1, lambda v: v.items.x * 0.05, -10, 10, "x 0.05"),
+    Feature("x", 1, lambda v: v.items.x * 0.05, -10, 10, "x 0.05", -1),
     Feature("y", 1, lambda v: v.items.y * 0.05, -10, 10, "x 0.05"),
     Feature("type", 1, lambda v: v.items.type * 0.01, 0, 10, "item number x 0.01"),
-    Feature("vx", 1, lambda v: v.items.vx * 0.5, -10, 10, "x 0.5"),
+    Feature("vx", 1, lambda v: v.items.vx * 0.5, -10, 10, "x 0.5", -1),
     Feature("vy", 1, lambda v: v.items.vy * 0.5, -10, 10, "x 0.5"),
 )
 
@@ -208,11 +213,19 @@ STAGE = Feature(
     "stage", 7, lambda v: v.one_hot(v.table("compact_stage")[v.stage], 7), 0, 1, "one-hot: the six legal stages, other"
 )
 CONTROLLER = Feature(
-    "controller", 13, _controller, -1, 1, "own, as seen in this frame: A B X Y Z L R D-up, main x y, C x y, shoulder"
+    *(
+        "controller",
+        13,
+        _controller,
+        -1,
+        1,
+        "own, as seen in this frame: A B X Y Z L R D-up, main x y, C x y, shoulder",
+    ),
+    mirror=(*[1] * len(BUTTONS), -1, 1, -1, 1, 1),
 )
 SPATIAL = (
     Feature("distance", 1, lambda v: _distance(v) / 200, 0, 1.5, "between the players / 200"),
-    Feature("dx", 1, lambda v: _between(v, "x") / 200, -10, 10, "opponent - own, / 200"),
+    Feature("dx", 1, lambda v: _between(v, "x") / 200, -10, 10, "opponent - own, / 200", -1),
     Feature("dy", 1, lambda v: _between(v, "y") / 100, -10, 10, "opponent - own, / 100"),
     Feature("frame", 1, lambda v: v.game.frame / MAX_FRAMES, 0, 1, "frame number / 28800"),
 )
@@ -320,6 +333,12 @@ class Table:
             for name in section.names:
                 for part in section.parts:
                     yield from ((name, row) for row in part.rows)
+
+    @cached_property
+    def mirror(self) -> NDArray[np.float32]:
+        """``(floats,)``: what a frame's floats are multiplied by when left and right change places."""
+        signs = [f.mirror if isinstance(f.mirror, tuple) else (f.mirror,) * f.width for _, f in self.rows()]
+        return np.concatenate(signs).astype(np.float32)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -136,7 +136,7 @@ def _checksum(words: str, weights: Mapping[str, Tensor]) -> str:
     total = zlib.crc32(words.encode())
     for name, tensor in sorted(weights.items()):
         total = zlib.crc32(f"{name} {tuple(tensor.shape)}".encode(), total)
-        total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), total)
+        total = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, total)
     return f"{total:08x}"
 
 

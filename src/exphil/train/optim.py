@@ -80,7 +80,7 @@ class Together:
 
 
 def is_table(name: str, parameter: nn.Parameter) -> bool:
-    """Whether a parameter is looked up row by row, or is no matrix at all: it does not decay, Muon has no use for it."""
+    """Whether a parameter is looked up row by row or is no matrix at all: it does not decay, Muon cannot use it."""
     return parameter.ndim < 2 or any(word in name for word in ("tables", "stay", "among", "told"))
 
 

@@ -1,17 +1,17 @@
-"""Feeding: gathering rows against a plain memory copy of as many bytes, and gather plus encode against what the gru consumes.
+"""Feeding: gathering rows against a plain memory copy, and gather plus encode against what the gru consumes.
 
-Bounds: gather at least 50% of memcpy; gather and encode at least 30 times the frames per second that the gru's training step takes.
+Bounds: gather at least 50% of memcpy; gather and encode at least 30 times the frames per second that the gru's
+training step takes.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import report
 import torch
-import training
 
+import report
+import training
 from exphil import assemble
 from exphil.data.loader import Gather
 from exphil.game.frames import ROW_BYTES
@@ -23,8 +23,7 @@ RECIPE = {"temporal": True, "backbone": "gru", "hidden": "256", "dual_port": Tru
 def main() -> None:
     args = report.arguments(__doc__, replays="../shared/replays", best_of=20)
     root = Path(args.replays)
-    manifest = json.loads((root / "manifest.json").read_text())["entries"]
-    paths = sorted(root / entry["name"] for entry in manifest if entry["kind"] == "game")
+    paths = training.full_games(root)
     options = training.settings(root, RECIPE)
     corpus = training.games(options, paths)
     plan = assemble.plan(options, corpus, 0)
@@ -54,10 +53,19 @@ def main() -> None:
     result = {
         "batch": plan.batch, "window": plan.window, "row_bytes": ROW_BYTES, "games": corpus.games,
         "gather_of_memcpy": copied / gathered, "feed_times_gru": frames / loaded / consumed,
-        "ms": {"memcpy": copied * 1e3, "gather": gathered * 1e3, "gather_encode": loaded * 1e3, "gru_step": (stepped - loaded) * 1e3},
+        "ms": {
+            "memcpy": copied * 1e3, "gather": gathered * 1e3,
+            "gather_encode": loaded * 1e3, "gru_step": (stepped - loaded) * 1e3,
+        },
         "frames_per_cpu_second": {"gather_encode": frames / loaded, "gru": consumed},
     }  # fmt: skip
-    report.show(args, result, f"One batch of {plan.batch} x {plan.window}", ["what", "CPU ms", "GB/s or M frames/s", "ratio"], rows)
+    report.show(
+        args,
+        result,
+        f"One batch of {plan.batch} x {plan.window}",
+        ["what", "CPU ms", "GB/s or M frames/s", "ratio"],
+        rows,
+    )
 
 
 if __name__ == "__main__":

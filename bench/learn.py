@@ -1,8 +1,9 @@
-"""Held-out loss on the peer split beside slippi-ai, by its protocol: 9 games to learn from, 2 held out, both sides, batch 32 x 64.
+"""Held-out loss on the peer split beside slippi-ai, by its protocol.
 
-Every recorded frame counts, those before GO too. slippi-ai's figures (its tx_small, 1.04 M parameters, Adam 1e-3, three seeds, measured on a
-machine of this kind): 1.50 nats per frame (1.42 to 1.56) after 1000 steps and 175 CPU-seconds, 11.4 to 12.6 thousand frames per CPU-second, and
-1.99 for its copy-previous floor. Bound here: at most 1.50 after at most 175 CPU-seconds; goal 1.35.
+Nine games to learn from, two held out, both sides, batch 32 x 64. Every recorded frame counts, those before GO too. slippi-ai's figures (its tx_small, 1.04 M parameters, Adam 1e-3,
+three seeds, measured on a machine of this kind): 1.50 nats per frame (1.42 to 1.56) after 1000 steps and 175
+CPU-seconds, 11.4 to 12.6 thousand frames per CPU-second, and 1.99 for its copy-previous floor. Bound here: at most
+1.50 after at most 175 CPU-seconds; goal 1.35.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from pathlib import Path
 import report
 import training
 
-PEER = {"loss": 1.50, "range": [1.42, 1.56], "cpu_seconds": 175, "copy_previous": 1.993, "frames_per_cpu_second": [11_400, 12_600]}
-RECIPE = {
-    **{"temporal": True, "backbone": "gru", "hidden": "256", "num_layers": 2, "dual_port": True, "all_frames": True},
-    **{"batch_size": 32, "window_size": 64, "lr": 1e-3, "lr_schedule": "cosine", "warmup_steps": 30, "num_player_names": 0},
-    **{"optimizer": "adamw", "weight_decay": 0.01, "dropout": 0.1},
+PEER = {
+    "loss": 1.50,
+    "range": [1.42, 1.56],
+    "cpu_seconds": 175,
+    "copy_previous": 1.993,
+    "frames_per_cpu_second": [11_400, 12_600],
 }
+RECIPE = {**training.RECIPE, "all_frames": True}
 
 
 def main() -> None:
@@ -31,10 +34,24 @@ def main() -> None:
     losses = [run.report["loss"]["total"] for run in runs]
     speeds = [run.frames / run.cpu_seconds for run in runs]
     rows = [
-        [seed, run.report["loss"]["total"], run.cpu_seconds, run.frames / run.cpu_seconds, run.report["baselines"]["copy-previous"]["loss"]["total"]]
+        [
+            seed,
+            run.report["loss"]["total"],
+            run.cpu_seconds,
+            run.frames / run.cpu_seconds,
+            run.report["baselines"]["copy-previous"]["loss"]["total"],
+        ]
         for seed, run in enumerate(runs)
     ]
-    rows.append(["median", statistics.median(losses), statistics.median(r.cpu_seconds for r in runs), statistics.median(speeds), ""])
+    rows.append(
+        [
+            "median",
+            statistics.median(losses),
+            statistics.median(r.cpu_seconds for r in runs),
+            statistics.median(speeds),
+            "",
+        ]
+    )
     rows.append(["slippi-ai", PEER["loss"], float(PEER["cpu_seconds"]), 12_500.0, PEER["copy_previous"]])
     result = {
         "recipe": RECIPE,
@@ -42,11 +59,23 @@ def main() -> None:
         "median": statistics.median(losses),
         "peer": PEER,
         "seeds": [
-            {"loss": r.report["loss"], "baselines": r.report["baselines"], "cpu_seconds": r.cpu_seconds, "frames": r.frames, "curve": r.curve}
+            {
+                "loss": r.report["loss"],
+                "baselines": r.report["baselines"],
+                "cpu_seconds": r.cpu_seconds,
+                "frames": r.frames,
+                "curve": r.curve,
+            }
             for r in runs
         ],
     }
-    report.show(args, result, f"Peer split, {runs[0].parameters:,} parameters", ["seed", "nats/frame", "CPU s", "frames/CPU-s", "copy-previous"], rows)
+    report.show(
+        args,
+        result,
+        f"Peer split, {runs[0].parameters:,} parameters",
+        ["seed", "nats/frame", "CPU s", "frames/CPU-s", "copy-previous"],
+        rows,
+    )
 
 
 if __name__ == "__main__":

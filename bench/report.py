@@ -51,7 +51,9 @@ def machine() -> dict[str, Any]:
     return {"processor": name, "cores": os.cpu_count(), **versions}
 
 
-def show(args: argparse.Namespace, result: dict[str, Any], title: str, columns: Sequence[str], rows: list[list[Any]]) -> None:
+def show(
+    args: argparse.Namespace, result: dict[str, Any], title: str, columns: Sequence[str], rows: list[list[Any]]
+) -> None:
     """Print the result: the object with ``--json``, else the table."""
     whole = {"date": time.strftime("%Y-%m-%d"), "command": " ".join(sys.argv), "machine": machine(), **result}
     if args.json:

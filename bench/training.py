@@ -1,7 +1,8 @@
-"""Training within a benchmark: one policy from settings, held-out loss along the way, CPU seconds of the training alone."""
+"""Training within a benchmark: one policy from settings, held-out loss along the way, CPU seconds of training alone."""
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,12 @@ from exphil.train import loop
 from exphil.train.validate import held_out_loss
 
 CPU = torch.device("cpu")
+RECIPE: dict[str, Any] = {
+    **{"temporal": True, "backbone": "gru", "hidden": "256", "num_layers": 2, "dual_port": True, "num_player_names": 0},
+    **{"batch_size": 32, "window_size": 64, "lr": 3e-3, "lr_schedule": "cosine", "warmup_steps": 30},
+    **{"optimizer": "muon", "weight_decay": 0.1, "dropout": 0.3, "augment": True},
+}
+"""About one million parameters, batch 32 x 64: the shape of slippi-ai's tx_small. The rest is ours."""
 
 
 class Trained(NamedTuple):
@@ -30,8 +37,16 @@ class Trained(NamedTuple):
 
 def settings(replays: Path, flags: dict[str, Any]) -> Settings:
     """Settings of the command train, from flags as they are typed."""
-    typed = {"--" + name.replace("_", "-"): value if isinstance(value, bool) else str(value) for name, value in flags.items()}
+    typed = {
+        "--" + name.replace("_", "-"): value if isinstance(value, bool) else str(value) for name, value in flags.items()
+    }
     return resolve("train", {"--replays": str(replays), "--device": "cpu", **typed}, {})
+
+
+def full_games(root: Path) -> list[Path]:
+    """The full games of the shared replays."""
+    entries = json.loads((root / "manifest.json").read_text())["entries"]
+    return sorted(root / entry["name"] for entry in entries if entry["kind"] == "game")
 
 
 def games(options: Settings, paths: list[Path]) -> Corpus:
@@ -40,7 +55,7 @@ def games(options: Settings, paths: list[Path]) -> Corpus:
 
 
 def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: int, every: int) -> Trained:
-    """Train for so many updates and measure on the held-out games every ``every`` of them; only training counts as CPU time."""
+    """Train for so many updates, measuring on the held-out games every ``every``; only training counts as CPU time."""
     torch.manual_seed(seed)
     policy = assemble.policy(options)
     run = loop.Run(policy, assemble.optimizer(options, policy), CPU)
@@ -62,7 +77,12 @@ def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: 
         spent += time.process_time() - began
         if run.updates % every == 0 or run.updates == updates:
             loss = held_out_loss(policy, walked)
-            line = {"updates": run.updates, "frames": run.frames, "cpu_seconds": round(spent, 1), "held_out": round(loss, 4)}
+            line = {
+                "updates": run.updates,
+                "frames": run.frames,
+                "cpu_seconds": round(spent, 1),
+                "held_out": round(loss, 4),
+            }
             if not curve or curve[-1]["updates"] != run.updates:
                 curve.append(line)
     fitted = assemble.baselines.of_corpus(learned, options.seats.all_frames)

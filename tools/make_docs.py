@@ -7,12 +7,15 @@ code says. To add a page, add its path and a function that returns its text to `
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from exphil.assemble import EMBEDDING_WIDTH, embedded
 from exphil.config.groups import COMMANDS, GROUPS
-from exphil.config.option import Option, options_of
+from exphil.config.option import Option, options_by_name, options_of
 from exphil.config.presets import PRESETS
+from exphil.features.action import COMPONENTS
+from exphil.features.observation import IDS, NEEDED, Section, Table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -56,8 +59,108 @@ def _row(option: Option, commands: str) -> str:
     return f"| {flags} | {value} | {default} | {commands} | {meaning} |"
 
 
+FEATURES = """\
+# Features
+
+Written by `python tools/make_docs.py` from `src/exphil/features/`; do not edit.
+
+What a policy sees of one frame, from the seat of its own player; the opponent's controller is not among it. By default
+{floats} floats and {ids} ids, together {numbers} numbers: these sizes are what `encode` gives, what `--dry-run` prints
+and what the fingerprint in a policy file stands for (here `{fingerprint}`). Inside the network an id becomes
+{width} learned numbers, so the first layer sees {floats} + {ids} x {width} = {embedded}.
+
+## Sizes
+
+| block | times | floats each | floats |
+|---|---|---|---|
+{sections}
+| all | | | {floats} |
+
+`--num-player-names N` makes `style` N floats wide ({names} by default, 0 leaves it out).
+
+## Floats
+
+A value outside of its range is cut off at the end. A row that stands in several blocks has one offset for each. Rows
+that begin with `nana.` are zero where there is no Nana, those of a projectile where there is none. `mirrored` says
+what changes its sign when `--augment` swaps left and right.
+
+| offset | block | name | width | range | mirrored | how it is read |
+|---|---|---|---|---|---|---|
+{rows}
+
+## Presence bits
+
+`--allow-missing` takes older recordings too and adds one bit for each kind of column that they may lack: {older}
+floats in all. Without it such files are left out and counted.
+
+| offset | name | 1 when the file holds |
+|---|---|---|
+{presence}
+
+## Ids
+
+| place | name | vocabulary |
+|---|---|---|
+{vocabularies}
+
+## Action
+
+What the policy answers with: the class of each part, in this order.
+
+| place | part | classes |
+|---|---|---|
+{parts}
+"""
+
+
+def features_page() -> str:
+    """Every number that a policy sees of one frame, and the parts of the action it answers with."""
+    names = options_by_name(GROUPS)["num_player_names"].default
+    table, older = Table(names, False), Table(names, True)
+    bits = [(f"has_{(bit.name or '').lower()}", says) for bit, says in NEEDED.items()]
+    return FEATURES.format(
+        names=names,
+        floats=table.floats,
+        ids=table.ids,
+        numbers=table.floats + table.ids,
+        fingerprint=table.fingerprint,
+        width=EMBEDDING_WIDTH,
+        embedded=embedded(table),
+        older=older.floats,
+        sections="\n".join(map(_section_row, table.sections)),
+        rows="\n".join(_float_rows(table)),
+        presence="\n".join(f"| {at} | `{name}` | {says} |" for at, (name, says) in enumerate(bits, table.floats)),
+        vocabularies="\n".join(f"| {place} | `{name}` | {size} |" for place, (name, size) in enumerate(IDS)),
+        parts="\n".join(f"| {place} | `{part.name}` | {part.classes} |" for place, part in enumerate(COMPONENTS)),
+    )
+
+
+def _block(section: Section) -> str:
+    return ", ".join(dict.fromkeys(name.rstrip("0123456789 ") for name in section.names))
+
+
+def _section_row(section: Section) -> str:
+    times, rows = len(section.names), [row.name for part in section.parts for row in part.rows]
+    block = _block(section) if times > 1 else f"{_block(section)}: {', '.join(rows)}"
+    return f"| {block} | {times} | {section.width // times} | {section.width} |"
+
+
+def _float_rows(table: Table) -> Iterator[str]:
+    first = 0
+    for section in table.sections:
+        at, width = first, section.width // len(section.names)
+        for row in (row for part in section.parts for row in part.rows):
+            offsets = ", ".join(str(at + width * times) for times in range(len(section.names)))
+            turned = "" if row.mirror == 1 else "sign" if row.mirror == -1 else "sign of x"
+            ends, says = f"{row.low:g} to {row.high:g}", row.says.replace("|", "\\|")
+            yield f"| {offsets} | {_block(section)} | `{row.name}` | {row.width} | {ends} | {turned} | {says} |"
+            at += row.width
+        first += section.width
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/options.md": options_page,
+    "docs/features.md": features_page,
 }
 
 

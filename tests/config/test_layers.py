@@ -24,6 +24,8 @@ TWO: dict[str, tuple[str, str]] = {
     "all_frames": ("true", "false"),
     "val_split": ("0.1", "0.25"),
     "num_player_names": ("0", "7"),
+    "augment": ("true", "false"),
+    "mirror_prob": ("0.25", "0.75"),
     "temporal": ("true", "false"),
     "backbone": ("lstm", "gru"),
     "hidden": ("32,16", "8"),

@@ -35,12 +35,13 @@ def test_pending_is_what_the_next_pushes_give(total, decided):
 
 
 @given(total=DELAYS, decided=DECISIONS)
-def test_clear_forgets(total, decided):
-    line, fresh = DelayLine(total, 0, neutral=0), DelayLine(total, 0, neutral=0)
+def test_change_reaches_all_that_is_pending_and_nothing_else(total, decided):
+    line = DelayLine(total, 0, neutral=0)
     for one in decided:
         line.push(one)
-    line.clear()
-    assert line.pending == fresh.pending == (0,) * total
+    before = line.pending
+    line.change(lambda pending: pending + 1000)
+    assert line.pending == tuple(one + 1000 for one in before)
 
 
 @given(total=DELAYS, more=st.integers(1, 30))

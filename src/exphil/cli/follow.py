@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from statistics import fmean
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,7 @@ class Follower:
         self._bars = ExitStack()
         self._bar: Progress | None = None
         self._began = time.perf_counter()
-        self._frames = self._loss = self._seconds = 0.0
-        self._batches = 0
+        self._recent: list[BatchDone] = []  # since the last line of the metrics file
 
     def __enter__(self) -> Follower:
         return self
@@ -62,20 +62,15 @@ class Follower:
             title = f"epoch {event.epoch}/{self._settings['epochs']}"
             every = self._settings["log_interval"]
             self._bar = self._bars.enter_context(self._terminal.progress(event.steps, title, every))
-        self._frames, self._loss, self._seconds = (
-            self._frames + event.frames,
-            self._loss + event.loss,
-            self._seconds + event.seconds,
-        )
-        self._batches += 1
-        self._bar.update(event.step, loss=f"{event.loss:.3f}", frames_per_s=f"{self._frames / self._seconds:,.0f}")
+        self._recent.append(event)
+        speed = sum(batch.frames for batch in self._recent) / sum(batch.seconds for batch in self._recent)
+        self._bar.update(event.step, loss=f"{event.loss:.3f}", frames_per_s=f"{speed:,.0f}")
         if event.updates % self._settings["log_interval"] == 0 or event.step == event.steps:
-            mean = {"loss": self._loss / self._batches, "frames_per_second": self._frames / self._seconds}
+            mean = {"loss": fmean(batch.loss for batch in self._recent), "frames_per_second": speed}
             place = {"epoch": event.epoch, "update": event.updates, "lr": event.lr, "grad_norm": event.grad_norm}
             self._metrics.log("batch", place | mean)
             self._terminal.detail(f"update {event.updates}: lr {event.lr:.2e}, gradient {event.grad_norm:.3f}")
-            self._frames = self._loss = self._seconds = 0.0
-            self._batches = 0
+            self._recent.clear()
 
     def _epoch(self, event: EpochDone) -> None:
         held = "" if event.validation is None else f", held out {event.validation:.4f}"

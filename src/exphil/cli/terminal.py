@@ -90,13 +90,14 @@ class Terminal:
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """An answer in rows on standard output; numbers are aligned to the right."""
         body = [[cell if isinstance(cell, (int, float)) else str(cell) for cell in row] for row in rows]
-        table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
         for at, column in enumerate(columns):
             numbers = bool(body) and all(isinstance(row[at], (int, float)) for row in body)
             table.add_column(Text(column), justify="right" if numbers else "left", overflow="fold")
         for row in body:
             table.add_row(*(Text(_number(cell)) for cell in row))
         with self._out.capture() as drawn:
+            self._out.print(Text(title, style="bold"), soft_wrap=True)
             self._out.print(table)
         self.lines(line.rstrip() for line in drawn.get().splitlines())
 

@@ -104,7 +104,7 @@ class Model:
         "whether each part of an action sees the parts before it",
         choices=("autoregressive", "independent"),
     )
-    window_size: int = option(60, "frames in one training sequence", check=at_least(1), aliases=("--seq-len",))
+    window_size: int = option(60, "frames in one training sequence", check=between(1, 4095), aliases=("--seq-len",))
     stride: int | None = option(
         None,
         "frames from one window to the next (default: the window, with --loss-positions last 1)",
@@ -174,7 +174,7 @@ class Readers:
     """Who reads the replays."""
 
     title: ClassVar[str] = "Running"
-    workers: int | None = option(None, "processes that read replays (default: the cores)", check=at_least(1))
+    workers: int | None = option(None, "replays that are read at the same time (default: the cores)", check=at_least(1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exphil.data.sampler import Pick
+from exphil.errors import DataError
 
 
 class Windows:
@@ -26,6 +27,9 @@ class Windows:
             padded.
         mirror: Share of the windows that are mirrored, drawn anew every epoch.
         seed: Seed of order and mirroring.
+
+    Raises:
+        DataError: no game is as long as one window.
     """
 
     def __init__(
@@ -45,7 +49,14 @@ class Windows:
         self._count = np.concatenate(
             [np.minimum(window, total - start) for total, start in zip(decisions, starts, strict=True)]
         )
-        self.batch = max(1, min(batch, len(self._first)))
+        if not len(self._first):
+            longest = int(decisions.max())
+            raise DataError(
+                f"no game holds a whole window: {window} decisions, the longest game has {longest}",
+                "--window-size",
+                f"--window-size {longest} or less, or --loss-positions all",
+            )
+        self.batch = min(batch, len(self._first))
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def _shuffle(self, epoch: int) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ recorded. A player who sees state t can therefore act on frame t + 1 at the earl
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from exphil.errors import OptionError
@@ -49,7 +50,6 @@ class DelayLine(Generic[T]):
                 "delay",
                 f"play a policy trained with --frame-delay {environment_delay} or more",
             )
-        self._neutral = neutral
         self._queue = deque([neutral] * own)
 
     @property
@@ -62,6 +62,6 @@ class DelayLine(Generic[T]):
         self._queue.append(decided)
         return self._queue.popleft()
 
-    def clear(self) -> None:
-        """Forget what is pending: another game begins."""
-        self._queue = deque([self._neutral] * len(self._queue))
+    def change(self, change: Callable[[T], T]) -> None:
+        """Change all that is pending, as when another game begins in some of the rows that the items hold."""
+        self._queue = deque(change(item) for item in self._queue)

@@ -124,11 +124,13 @@ class Head(nn.Module):
             residual = residual + torch.stack(chosen, -1).to(residual.dtype) @ self.told_buttons
         for index, stay in enumerate(self.stay):
             at = NUM_BUTTONS + index
-            log_probs = functional.log_softmax(self._logits(1 + index, residual) + stay[previous[..., at]], -1)
+            log_probs = functional.log_softmax(
+                self._logits(1 + index, residual) + functional.embedding(previous[..., at], stay), -1
+            )
             chosen.append(choose(at, log_probs))
             log_prob.append(_of(log_probs, chosen[-1]))
             if self.autoregressive and index < len(self.told):
-                residual = residual + self.told[index][chosen[-1]]
+                residual = residual + functional.embedding(chosen[-1], self.told[index])
         return Choice(torch.stack(chosen, -1), torch.stack(log_prob, -1))
 
     def _logits(self, index: int, residual: Tensor) -> Tensor:

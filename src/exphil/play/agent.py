@@ -99,5 +99,11 @@ class Agent:
         if self._random is not None:
             uniform = self._random.random((self._games, len(action.COMPONENTS)), np.float32)
         act, self._state = self._player.act(floats, ids, self._state, frame.is_first, uniform)
+        if frame.is_first.any():
+            self._line.change(lambda pending: _let_go(pending, frame.is_first))
         pressed = self._line.push(action.decode(act.action))
         return Decision(pressed, act.action, act.log_prob.sum(-1))
+
+
+def _let_go(controller: Controller, where: NDArray[np.bool_]) -> Controller:
+    return Controller(*(np.where(where, np.zeros_like(column), column) for column in controller))

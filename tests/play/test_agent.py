@@ -1,0 +1,167 @@
+"""The agent walks, frame by frame, the road that training walked over whole stretches; and presses when it should."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from exphil import assemble
+from exphil.config.layers import resolve
+from exphil.envs.environment import Frame, run
+from exphil.envs.replay import ReplayEnvironment
+from exphil.errors import OptionError
+from exphil.features import action
+from exphil.features.observation import Table
+from exphil.game.controller import Controller
+from exphil.game.frames import Game
+from exphil.models.policy import TorchPlayer
+from exphil.play.agent import Agent, Decision
+from exphil.replays import slp
+
+CPU = torch.device("cpu")
+FRAMES = 180
+
+
+@pytest.fixture(scope="module")
+def game(replays) -> Game:
+    return slp.read(replays / "fox_vs_falco_fountain_of_dreams_015.slp").game[200 : 200 + FRAMES]
+
+
+def settings(name: str = "gru"):
+    return resolve("train", {"--temporal": True, "--backbone": name, "--hidden": "24,24"}, {})
+
+
+def policy(name: str = "gru"):
+    torch.manual_seed(1)
+    made = assemble.policy(settings(name)).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return made
+
+
+def watched(agent, game: Game, frames: int, seat: int = 0) -> list[Decision]:
+    """The agent's decisions while a recorded game is shown."""
+    seen: list[Decision] = []
+    port = (2, 4)[seat]
+    run(ReplayEnvironment(game, (2, 4)), {port: agent}, frames, lambda frame, decisions: seen.append(decisions[port]))
+    return seen
+
+
+@pytest.mark.parametrize("name", assemble.BACKBONES)
+@pytest.mark.parametrize("seat", [0, 1])
+def test_driven_frame_by_frame_it_does_what_the_policy_says_of_the_whole_game(game, name, seat):
+    """Twice over the recording, so that the second game starts from a fresh state."""
+    model = policy(name)
+    decisions = watched(assemble.agent(settings(name), model, CPU, seat, 1, None), game, 2 * FRAMES, seat)
+    floats, ids = assemble.table(settings(name)).encode(game.seen_from(seat))
+    with torch.inference_mode():
+        choice, _ = model(
+            torch.from_numpy(floats)[None], torch.from_numpy(ids)[None], model.initial_state(1), None, None
+        )
+    for part in (decisions[:FRAMES], decisions[FRAMES:]):
+        assert np.array_equal(np.concatenate([d.actions for d in part]), choice.action[0].numpy())
+        log_prob = np.concatenate([d.log_prob for d in part])
+        assert np.abs(log_prob - choice.log_prob[0].sum(-1).numpy()).max() <= 1e-4
+    pressed = action.encode(decisions[7].controllers)
+    assert np.array_equal(pressed, decisions[7].actions)  # without delay at once
+
+
+def test_draws_follow_the_seed(game):
+    agents = [assemble.agent(settings(), policy(), CPU, 0, 1, seed) for seed in (5, 5, 6, None)]
+    mine, again, other, greedy = (np.concatenate([d.actions for d in watched(a, game, 60)]) for a in agents)
+    assert np.array_equal(mine, again)
+    assert not np.array_equal(mine, other) and not np.array_equal(mine, greedy)
+
+
+def test_games_side_by_side_are_played_like_one_alone(game):
+    """Each restarts when its own game opens."""
+    model, table = policy(), assemble.table(settings())
+    both = Agent(TorchPlayer(model, CPU), table, 0, 2, None)
+    alone = watched(assemble.agent(settings(), model, CPU, 0, 1, None), game, 60)
+    zeros = np.zeros(2, np.bool_)
+    for t in range(100):
+        late = max(t - 40, 0)
+        rows = np.stack([game.rows[min(t, 59)], game.rows[late]])
+        decision = both.step(Frame(Game(rows), np.array([t == 0, t in (0, 40)]), zeros, zeros))
+        if t < 60:
+            assert np.array_equal(decision.actions[0], alone[t].actions[0])
+        if t >= 40:
+            assert np.array_equal(decision.actions[1], alone[t - 40].actions[0])
+
+
+class Counting:
+    """A player that decides main x classes 0, 1, 2, ... and checks what it is given."""
+
+    def __init__(self, games: int) -> None:
+        self.games, self.count = games, 0
+
+    def initial_state(self, batch: int) -> int:
+        assert batch == self.games
+        return 0
+
+    def act(self, floats, ids, state, is_first, uniform):
+        assert (floats.shape, floats.dtype) == ((self.games, 171), np.float32)
+        assert (ids.shape, ids.dtype) == ((self.games, 4), np.int64)
+        assert (is_first.shape, is_first.dtype) == ((self.games,), np.bool_)
+        assert uniform is None or (uniform.shape == (self.games, 13) and uniform.dtype == np.float32)
+        assert uniform is None or (uniform.min() >= 0 and uniform.max() < 1)
+        assert state == self.count  # what the call before returned
+        taken = np.tile(action.NEUTRAL, (self.games, 1))
+        taken[:, 8] = self.count % 17
+        self.count += 1
+        return Act(taken, np.full((self.games, 13), -0.5, np.float32)), self.count
+
+
+class Act:
+    """What a player gives back."""
+
+    def __init__(self, taken, log_prob) -> None:
+        self.action, self.log_prob = taken, log_prob
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+@pytest.mark.parametrize("own", [0, 1, 2, 5])
+def test_with_a_delay_of_two_a_decision_is_pressed_two_frames_later(game, own, seed):
+    """Before that nothing is; what the world itself adds is not added again."""
+    for environment in (0, 1):
+        agent = Agent(Counting(1), Table(0, False), 0, 1, seed, own + environment, environment)
+        decisions = watched(agent, game, 15)
+        decided = [int(d.actions[0, 8]) for d in decisions]
+        pressed = [int(action.encode(d.controllers)[0, 8]) for d in decisions]
+        assert decided == list(range(15))
+        assert pressed == [8] * own + list(range(15 - own))
+        assert all(isinstance(d.controllers, Controller) and d.controllers.main_x.shape == (1,) for d in decisions)
+        assert all(d.log_prob[0] == pytest.approx(-6.5) for d in decisions)
+
+
+def test_what_is_pending_is_dropped_only_where_another_game_begins(game):
+    """Two games side by side; the second one opens anew on frame 6."""
+    agent = Agent(Counting(2), Table(0, False), 0, 2, None, 2)
+    pressed = []
+    for at in range(10):
+        opens = np.array([at == 0, at in (0, 6)])
+        shown = Frame(Game(np.repeat(game.rows[at : at + 1], 2, 0)), opens, np.zeros(2, bool), np.zeros(2, bool))
+        pressed.append(action.encode(agent.step(shown).controllers)[:, 8].tolist())
+    assert [first for first, _ in pressed] == [8, 8, 0, 1, 2, 3, 4, 5, 6, 7]
+    assert [second for _, second in pressed][6:8] == [8, 8], "the presses of the game before are gone"
+
+
+def test_a_world_slower_than_the_policy_is_refused():
+    with pytest.raises(OptionError, match="2 frames late, the environment adds 3"):
+        Agent(Counting(1), Table(0, False), 0, 1, None, 2, 3)
+
+
+def test_the_agent_never_imports_torch():
+    """An exported policy plays on a machine without it."""
+    code = (
+        "import sys, exphil.play.agent, exphil.envs.replay, exphil.envs.environment, exphil.assemble\n"
+        "found = [m for m in sys.modules if m.partition('.')[0] in ('torch', 'safetensors', 'peppi_py')]\n"
+        "print(found)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

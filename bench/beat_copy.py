@@ -1,6 +1,7 @@
 """The gru against copy-previous on the shared full games that hold every column of the feature table.
 
-A fifth of the files is held out. Bound: at least 10% below copy-previous' loss in every seed; each seed holds out other games.
+A fifth of the files is held out. Bound: at least 10% below copy-previous' loss in every seed; each seed holds out
+other games.
 """
 
 from __future__ import annotations

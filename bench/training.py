@@ -18,9 +18,21 @@ from exphil.train.validate import held_out_loss
 
 CPU = torch.device("cpu")
 RECIPE: dict[str, Any] = {
-    **{"temporal": True, "backbone": "gru", "hidden": "256", "num_layers": 2, "dual_port": True, "num_player_names": 0},
-    **{"batch_size": 32, "window_size": 64, "lr": 3e-3, "lr_schedule": "cosine", "warmup_steps": 30},
-    **{"optimizer": "muon", "weight_decay": 0.1, "dropout": 0.3, "augment": True},
+    "temporal": True,
+    "backbone": "gru",
+    "hidden": "256",
+    "num_layers": 2,
+    "dual_port": True,
+    "num_player_names": 0,
+    "batch_size": 32,
+    "window_size": 64,
+    "lr": 3e-3,
+    "lr_schedule": "cosine",
+    "warmup_steps": 30,
+    "optimizer": "muon",
+    "weight_decay": 0.1,
+    "dropout": 0.3,
+    "augment": True,
 }
 """About one million parameters, batch 32 x 64: the shape of slippi-ai's tx_small. The rest is ours."""
 

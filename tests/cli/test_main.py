@@ -12,6 +12,7 @@ import pytest
 
 from exphil import __version__
 from exphil.cli import main as cli
+from exphil.cli.parse import parse
 from exphil.config.groups import COMMANDS, OPTIONS
 from exphil.errors import DataError
 
@@ -199,3 +200,12 @@ def test_completion_is_installed_for_the_shell_in_use(tmp_path):
     assert result.returncode == 0
     (script,) = [path for path in tmp_path.rglob("exphil") if path.is_file()]
     assert "--window-size" in script.read_text() and "lstm" in script.read_text()
+
+
+@pytest.mark.parametrize(
+    "words", [["evaluate", "a.pt"], ["evaluate", "--policy", "a.pt"], ["evaluate", "--policy=a.pt"]]
+)
+def test_the_word_of_a_command_may_be_written_as_a_flag(words):
+    asked = parse([*words, "--json"])
+    assert asked is not None
+    assert (asked.positionals, asked.flags, asked.strays) == ({"policy": Path("a.pt")}, {"--json": True}, [])

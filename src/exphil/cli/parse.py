@@ -83,10 +83,11 @@ def _app(typed: dict[str, str | bool]) -> App:
 
     def record(app: App, commands: tuple[str, ...], arguments: Any) -> None:
         for argument in arguments:
-            for token in (token for token in argument.tokens if token.keyword):
+            for token in (token for token in argument.tokens if token.keyword and token.keyword not in words):
                 on = token.implicit_value is not (token.keyword in argument.negatives)  # "--no-x" means False by itself
                 typed[token.keyword] = token.value if token.implicit_value is UNSET else on
 
+    words = {f"--{word.name}" for command in COMMANDS.values() for word in command.positionals}
     app = App(name="exphil", help=HELP, version=__version__, help_format="plaintext", config=(record,))
     app.register_install_completion_command(help="Install shell completion and exit.")
     families = {name: App(name=name, help=text) for name, text in FAMILIES.items()}
@@ -107,7 +108,7 @@ def _function(name: str, command: Command) -> Callable[..., tuple[str, dict[str,
 
     parameters = [
         inspect.Parameter(
-            word.name, inspect.Parameter.POSITIONAL_ONLY, annotation=Annotated[str, Parameter(help=word.help)]
+            word.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[str, Parameter(help=word.help)]
         )
         for word in command.positionals
     ]
@@ -158,7 +159,9 @@ def _option_error(error: CycloptsError) -> OptionError:
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         if error.keyword:
             return OptionError(f"flag {error.keyword}: a value is needed here")
-        return OptionError(f"{' '.join(chain)} needs {error.argument.name}: {error.argument.parameter.help}")
+        return OptionError(
+            f"{' '.join(chain)} needs {error.argument.name.lstrip('-').upper()}: {error.argument.parameter.help}"
+        )
     if isinstance(error, CoercionError) and error.token is not None:
         return OptionError(f"flag {error.token.keyword}: '{error.token.value}' is not yes or no")
     if isinstance(error, RepeatArgumentError):

@@ -219,7 +219,7 @@ OPTIONS = options_by_name(GROUPS)
 
 @dataclass(frozen=True)
 class Positional:
-    """A required word of a command that is not a flag; it reaches the command as a Path."""
+    """A required word of a command, with its name as a flag before it or without; it reaches the command as a Path."""
 
     name: str
     help: str

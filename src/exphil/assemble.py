@@ -135,7 +135,7 @@ def policy(settings: Settings) -> Policy:
     layout = table(settings)
     vocabularies = tuple(dict.fromkeys(size for _, size in IDS))
     kinds = [vocabularies.index(size) for _, size in IDS]
-    embed = Embed(layout.floats, kinds, vocabularies, EMBEDDING_WIDTH, settings.model.dropout)
+    embed = Embed(layout.floats, kinds, vocabularies, EMBEDDING_WIDTH)
     backbone = BACKBONES[settings.model.backbone or "mlp"](settings, embed.output_size)
     head = Head(
         backbone.output_size,

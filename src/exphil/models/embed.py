@@ -18,22 +18,17 @@ class Embed(nn.Module):
         kinds: The table that each id is looked up in.
         vocabularies: Rows of each table.
         width: Width of every table.
-        dropout: Share of the numbers dropped in training, [0, 1).
     """
 
-    def __init__(
-        self, floats: int, kinds: Sequence[int], vocabularies: Sequence[int], width: int, dropout: float
-    ) -> None:
+    def __init__(self, floats: int, kinds: Sequence[int], vocabularies: Sequence[int], width: int) -> None:
         super().__init__()
         self.tables = nn.ModuleList(nn.Embedding(rows, width) for rows in vocabularies)
         for table in self.tables:
             nn.init.normal_(table.weight, std=_START)  # type: ignore[arg-type]
-        self.dropout = nn.Dropout(dropout)
         self._kinds = tuple(kinds)
         self.output_size = floats + width * len(self._kinds)
 
     def forward(self, floats_BTF: Tensor, ids_BTI: Tensor) -> Tensor:
         """``(B, T, output_size)``."""
         looked_up = [self.tables[kind](ids_BTI[..., index]) for index, kind in enumerate(self._kinds)]
-        x_BTD: Tensor = self.dropout(torch.cat([floats_BTF, *looked_up], -1))
-        return x_BTD
+        return torch.cat([floats_BTF, *looked_up], -1)

@@ -25,7 +25,7 @@ RECIPE = {**training.RECIPE, "all_frames": True}
 
 
 def main() -> None:
-    args = report.arguments(__doc__, peer_split="../shared/replays/peer_split", updates=1000, seeds=3)
+    args = report.arguments(__doc__, peer_split="../shared/replays/peer_split", updates=700, seeds=3)
     root = Path(args.peer_split)
     options = training.settings(root, RECIPE)
     learned = training.games(options, sorted((root / "train").glob("*.slp")))

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported, so before it is
+
 
 def arguments(text: str | None, **extra: Any) -> argparse.Namespace:
     """The command line of a benchmark: ``--json``, ``--threads`` and one option for each of ``extra`` (its default)."""
@@ -21,7 +23,6 @@ def arguments(text: str | None, **extra: Any) -> argparse.Namespace:
         kind = type(default) if default is not None else str
         parser.add_argument("--" + name.replace("_", "-"), type=kind, default=default, help=f"default {default}")
     args = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = str(args.threads)
     import torch
 
     torch.set_num_threads(args.threads)

@@ -63,7 +63,7 @@ def full_games(root: Path) -> list[Path]:
 
 def games(options: Settings, paths: list[Path]) -> Corpus:
     """The games of some files."""
-    return assemble.read_games(options, paths, lambda _: None)[0]
+    return assemble.read(options, paths, lambda _: None).corpus
 
 
 def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: int, every: int) -> Trained:

@@ -12,21 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from exphil.config.groups import Layers, Quiet, Verbose
-from exphil.config.groups import Run as RunOptions
 from exphil.config.layers import Settings, jsonable
-from exphil.config.option import options_by_name
 from exphil.data import baselines
-from exphil.data.corpus import Corpus, Entry
+from exphil.data.corpus import Corpus
 from exphil.data.lanes import Lanes
+from exphil.data.reading import Games, read_games
 from exphil.data.sampler import Plan
 from exphil.data.walk import Walk
 from exphil.data.windows import Windows
-from exphil.errors import DataError, PolicyError
+from exphil.errors import PolicyError
 from exphil.features.observation import IDS, NEEDED, Table
-from exphil.game.frames import Game, Lacks
+from exphil.game.frames import Lacks
 from exphil.game.ids import character as character_by_name
-from exphil.replays.library import Choice, Loaded, Skip, load, summary
+from exphil.replays.library import Choice, Loaded, Skip
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +47,7 @@ WALK_GAMES, WALK_FRAMES = 32, 256
 
 def table(settings: Settings) -> Table:
     """The feature table of a run."""
-    return Table(settings.features.num_player_names, settings.seats.allow_missing)
+    return Table(settings.features.num_player_names, settings.features.allow_missing)
 
 
 def choice(settings: Settings) -> Choice:
@@ -59,43 +57,16 @@ def choice(settings: Settings) -> Choice:
     for lacks in NEEDED:
         needed |= lacks
     wanted = character_by_name(seats.train_character) if seats.train_character else None
-    return Choice(seats.player_port, wanted, seats.dual_port, seats.allow_missing, needed)
+    return Choice(seats.player_port, wanted, seats.dual_port, settings.features.allow_missing, needed)
 
 
-def read_games(
-    settings: Settings, paths: Iterable[Path], told: Callable[[Loaded | Skip], None]
-) -> tuple[Corpus, list[Path], list[Skip]]:
-    """Read the games of a run: corpus, the files that are in it (numbered as its entries are), and what was left out.
+def read(settings: Settings, paths: Iterable[Path], told: Callable[[Loaded | Skip], None]) -> Games:
+    """Read the games of a run.
 
     Raises:
         DataError: nothing is left.
     """
-    wanted = choice(settings)
-    games: list[tuple[Entry, Game]] = []
-    used: list[Path] = []
-    skips: list[Skip] = []
-    for found in load(paths, wanted, settings.readers.workers):
-        told(found)
-        if isinstance(found, Skip):
-            skips.append(found)
-            continue
-        for seat in found.seats:
-            entry = Entry(len(used), found.replay.path.name, found.replay.characters[seat])
-            games.append((entry, found.replay.game.seen_from(seat)))
-        used.append(found.replay.path)
-    if not games:
-        reasons = "; ".join(f"{count} {sentence}" for count, sentence in summary(skips))
-        raise DataError(f"no game is left to use ({reasons})", str(settings.data.replays), _remedy(settings, skips))
-    return Corpus.of(games), used, skips
-
-
-def _remedy(settings: Settings, skips: list[Skip]) -> str:
-    reasons = {skip.reason for skip in skips}
-    if reasons == {"character"} or (settings.seats.train_character and "character" in reasons):
-        return "another --train-character, or more replays; exphil replays scan FOLDER lists who plays"
-    if "columns" in reasons:
-        return "--allow-missing takes older recordings"
-    return "exphil replays scan FOLDER says what is wrong with each file"
+    return read_games(paths, choice(settings), settings.readers.workers, told, str(settings.data.replays))
 
 
 def widths(settings: Settings) -> tuple[int, ...]:
@@ -308,7 +279,7 @@ class Job(NamedTuple):
 def files_of(settings: Settings) -> RunFiles:
     """Where a run is saved: ``--checkpoint``, else ``--checkpoints-dir`` and its name.
 
-    Beside the snapshot when it resumes one.
+    A resumed run goes on beside its snapshot, in its own files, unless one of these was named.
 
     Raises:
         OutputError: another run is there, or the folder cannot be written.
@@ -316,19 +287,13 @@ def files_of(settings: Settings) -> RunFiles:
     from exphil.train.session import RunFiles
 
     saving = settings.saving
-    if saving.resume:
-        return RunFiles(saving.checkpoint or saving.resume.parent / f"{saving.name}.pt")
-    found = RunFiles(saving.checkpoint or saving.checkpoints_dir / f"{saving.name}.pt")
-    found.check_new()
+    own = RunFiles.of_snapshot(saving.resume) if saving.resume else None
+    folder = own.snapshot.parent if own and not settings.given("checkpoints_dir") else saving.checkpoints_dir
+    found = RunFiles.at(saving.checkpoint or folder / f"{saving.name}.pt")
+    resumes_best = saving.resume is not None and saving.resume.stem.endswith("_best")
+    if found != own or (resumes_best and found.snapshot.exists()):
+        found.check_new()
     return found
-
-
-def resumed(settings: Settings, snapshot: dict[str, Any]) -> Settings:
-    """The options of the run that wrote a snapshot, changed by what was typed now; how it talks is this call's."""
-    here = {name for group in (RunOptions, Quiet, Verbose, Layers) for name in options_by_name([group])}
-    typed = {name for name, source in settings.sources.items() if source.startswith("flag")}
-    now = jsonable({name: settings[name] for name in here | typed})
-    return Settings.from_flat("train", snapshot["config"] | now)
 
 
 def training(
@@ -357,17 +322,13 @@ def training(
     from exphil.train import loop, runtime, session
     from exphil.train.validate import held_out_loss
 
-    options, (train, validation) = settings.training, corpora
+    options, (train, validation), about = settings.training, corpora, identity(settings, corpora, used)
     device = runtime.device(settings.machine.device)
     torch.manual_seed(options.seed or 0)
-    built = policy(settings)
-    if snapshot is not None:
-        check_fingerprint(table(settings), snapshot["fingerprint"], str(settings.saving.resume))
-        load_weights(built, snapshot["policy"], str(settings.saving.resume))
-    built = built.to(device)
+    built = policy(settings).to(device)
     run = loop.Run(built, optimizer(settings, built), device)
     if snapshot is not None:
-        run.restore(snapshot)
+        restore(run, settings, snapshot, about)
     batches = loader(settings, train, plan(settings, train, options.seed or 0), device)
     updates = sum(batches.steps(epoch) for epoch in range(options.epochs))
     held_out = walk(settings, validation, device) if validation is not None else None
@@ -380,9 +341,30 @@ def training(
         carry=carries_state(settings),
         validate=(lambda policy: held_out_loss(policy, held_out)) if held_out else None,
     )
-    about = identity(settings, corpora, used)
-    watched = session.session(events, run, files, about, save_best=settings.saving.save_best, stop=stop)
+    watched = session.session(
+        events,
+        run,
+        files,
+        about,
+        save_best=settings.saving.save_best,
+        stop=lambda: stop() and run.epoch < options.epochs,
+    )
     return Job(run, watched, files, about, updates)
+
+
+def restore(run: Run, settings: Settings, snapshot: dict[str, Any], about: Identity) -> None:
+    """Put a fresh run where a snapshot was taken.
+
+    Raises:
+        ExphilError: other games, another feature table, weights that do not fit.
+    """
+    from exphil.train.provenance import check_same_games
+
+    where = str(settings.saving.resume)
+    check_same_games(about.provenance, snapshot["provenance"], str(settings.data.replays))
+    check_fingerprint(table(settings), snapshot["fingerprint"], where)
+    load_weights(run.policy, snapshot["policy"], where)
+    run.restore(snapshot)
 
 
 def identity(settings: Settings, corpora: tuple[Corpus, Corpus | None], used: list[Path]) -> Identity:
@@ -392,7 +374,8 @@ def identity(settings: Settings, corpora: tuple[Corpus, Corpus | None], used: li
 
     config = jsonable(settings.flat())
     fitted = baselines.of_corpus(corpora[0], settings.seats.all_frames)
-    return Identity(config, table(settings).fingerprint, fitted, provenance(config, used, *corpora))
+    games = {"learned": corpora[0].digests, "held_out": corpora[1].digests if corpora[1] else []}
+    return Identity(config, table(settings).fingerprint, fitted, games, provenance(config, used, *corpora))
 
 
 def embedded(table: Table) -> int:

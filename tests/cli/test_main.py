@@ -116,7 +116,21 @@ def test_a_wrong_file_is_explained(tmp_path):
 
 
 def test_a_command_gets_settings_and_positionals(fake, capsys):
-    assert cli.main(["train", "--seq-len", "80", "--no-save-best", "--residual=false", "--layer-norm"]) == 0
+    assert (
+        cli.main(
+            [
+                "train",
+                "--seq-len",
+                "80",
+                "--no-save-best",
+                "--residual=false",
+                "--layer-norm",
+                "--temporal",
+                "--backbone=mlp",
+            ]
+        )
+        == 0
+    )
     assert cli.main(["evaluate", "--json", "p.pt"]) == 0
     assert cli.main(["replays", "scan", "some/folder", "--workers=2"]) == 0
     (train, none), (evaluate, policy), (scan, folder) = fake.calls
@@ -125,7 +139,8 @@ def test_a_command_gets_settings_and_positionals(fake, capsys):
     assert train.sources["save_best"] == "flag --no-save-best"
     assert (evaluate.output.json, policy) == (True, {"policy": Path("p.pt")})
     assert (scan.command, scan.readers.workers, folder) == ("replays scan", 2, {"folder": Path("some/folder")})
-    assert capsys.readouterr() == ("", "")
+    out, talk = capsys.readouterr()
+    assert out == "" and talk.startswith("note: --temporal with --backbone mlp")
 
 
 @pytest.mark.parametrize("name", COMMANDS["train"].option_names())

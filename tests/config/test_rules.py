@@ -83,3 +83,19 @@ def test_rules_apply_only_where_their_options_are():
     for rule in RULES:
         assert set(rule.needs) <= set(OPTIONS)
         assert any(set(rule.needs) <= set(command.option_names()) for command in COMMANDS.values())
+
+
+@pytest.mark.parametrize(
+    ("flags", "notice"),
+    [
+        ({"--layer-norm": True, "--backbone": "gru"}, "flag --layer-norm has no effect; it needs --backbone mlp"),
+        ({"--num-layers": "3", "--hidden": "8"}, "flag --num-layers has no effect; it needs --backbone gru or lstm"),
+        ({"--window-size": "9"}, "flag --window-size has no effect; it needs --temporal"),
+        ({"--weight-decay": "1"}, "flag --weight-decay has no effect; it needs --optimizer adamw, lamb or muon"),
+        ({"--decay-steps": "9"}, "flag --decay-steps has no effect; it needs another --lr-schedule"),
+        ({"--mirror-prob": "1"}, "flag --mirror-prob has no effect; it needs --augment"),
+        ({"--stride": "9", "--backbone": "gru"}, "flag --stride has no effect; it needs windows"),
+    ],
+)
+def test_an_option_that_does_nothing_here_is_told(flags, notice):
+    assert notice in resolve("train", flags, {}).notices

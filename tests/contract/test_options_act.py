@@ -64,7 +64,7 @@ def settings(folder: Path, *flags: dict[str, Any]) -> Settings:
 
 
 def games(asked: Settings) -> Any:
-    corpus, used, _ = assemble.read_games(asked, assemble_paths(asked), lambda _: None)
+    corpus, used, _ = assemble.read(asked, assemble_paths(asked), lambda _: None)
     return (
         [path.parent.name for path in used],
         [(e.name, e.character) for e in corpus.entries],
@@ -86,20 +86,20 @@ def structure(asked: Settings) -> Any:
 
 
 def picks(asked: Settings) -> Any:
-    corpus = assemble.read_games(asked, assemble_paths(asked), lambda _: None)[0]
+    corpus = assemble.read(asked, assemble_paths(asked), lambda _: None)[0]
     plan = assemble.plan(asked, corpus, asked["seed"] or 0)
     first = plan.pick(0, 0)
     return type(plan).__name__, plan.window, plan.batch, plan.steps(0), first.first.tolist()
 
 
 def flips(asked: Settings) -> Any:
-    corpus = assemble.read_games(asked, assemble_paths(asked), lambda _: None)[0]
+    corpus = assemble.read(asked, assemble_paths(asked), lambda _: None)[0]
     plan = assemble.plan(asked, corpus, 0)
     return sum(int(plan.pick(epoch, 0).mirrored.sum()) for epoch in range(20))
 
 
 def weights(asked: Settings) -> Any:
-    corpus = assemble.read_games(asked, assemble_paths(asked), lambda _: None)[0]
+    corpus = assemble.read(asked, assemble_paths(asked), lambda _: None)[0]
     batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
     return [batches.load(0, step).weight.sum().item() for step in range(3)]
 
@@ -125,7 +125,7 @@ def moved(asked: Settings) -> Any:
     from exphil.train import loop
 
     torch.manual_seed(0)
-    corpus = assemble.read_games(asked, assemble_paths(asked), lambda _: None)[0]
+    corpus = assemble.read(asked, assemble_paths(asked), lambda _: None)[0]
     policy = assemble.policy(asked)
     run = loop.Run(policy, assemble.optimizer(asked, policy), CPU)
     batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
@@ -203,7 +203,7 @@ def test_threads_pins_torch():
 
 def test_allow_missing_adds_presence_bits_that_tell_old_from_new(folder):
     asked = settings(folder, {"--allow-missing": True})
-    corpus, used, _ = assemble.read_games(asked, assemble_paths(asked), lambda _: None)
+    corpus, used, _ = assemble.read(asked, assemble_paths(asked), lambda _: None)
     table = assemble.table(asked)
     lacking = {path.name: Lacks(int(corpus.game(at).lacks[0])) for at, path in enumerate(used)}
     assert lacking[OLD] & Lacks.SPEEDS and not lacking[GAMES[0]] & Lacks.SPEEDS

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exphil.data.sampler import Plan, split
 from exphil.data.walk import Walk
 from exphil.data.windows import Windows
+from exphil.errors import DataError
 
 LENGTHS = st.lists(st.integers(0, 90), min_size=1, max_size=10).filter(any)
 
@@ -133,6 +134,10 @@ def test_a_walk_puts_games_of_like_length_side_by_side():
 
 @given(games=st.integers(0, 200), share=st.floats(0, 0.99), seed=st.integers(0, 50))
 def test_a_split_is_by_whole_games_and_a_pure_function(games, share, seed):
+    if games < 2 and share > 0:
+        with pytest.raises(DataError, match="one game cannot be split"):
+            split(games, share, seed)
+        return
     train, held = split(games, share, seed)
     assert train | held == set(range(games)) and not train & held
     assert split(games, share, seed) == (train, held)

@@ -167,13 +167,54 @@ def test_damaged_files(one, name):
 
 
 def test_missing_policy(one):
-    assert errors(exphil("evaluate", "no.safetensors", cwd=one)) == ["error: no.safetensors: no such file"]
+    assert errors(exphil("evaluate", "no.safetensors", cwd=one)) == [
+        "error: no.safetensors: cannot be read (No such file or directory)"
+    ]
 
 
-def test_resuming_with_another_network_names_the_parameter_and_the_option(one):
+def test_a_resumed_run_stays_the_run_it_is(one):
     assert exphil("train", "--replays", "one", "--name", "a", *SMALL, cwd=one).returncode == 0
-    first, hint = errors(exphil("train", "--resume", "checkpoints/a.pt", "--hidden", "16", "--epochs", "2", cwd=one))
-    assert first == (
-        "error: checkpoints/a.pt: parameter backbone.enter.weight: the options make (16, 539), the file holds (8, 539)"
-    )
-    assert hint == "  hint: probably --backbone, --hidden or --num-layers differs from the run that wrote it"
+    words = ["train", "--resume", "checkpoints/a.pt", "--epochs", "2"]
+    assert errors(exphil(*words, "--hidden", "16", "--seed", "9", cwd=one)) == [
+        "error: flag --hidden: a resumed run keeps its [8]",
+        "error: flag --seed: a resumed run keeps its 1",
+        "  hint: start a new run for that",
+    ]
+    assert errors(exphil("train", "--resume", "checkpoints/a.pt", cwd=one)) == [
+        "error: checkpoints/a.pt: already trained for 1 epochs",
+        "  hint: --epochs 2 goes on",
+    ]
+    (one / "more").mkdir()
+    shutil.copy(one / "one" / GAME, one / "more" / "other.slp")
+    shutil.copy(one / "one" / GAME, one / "more")
+    assert errors(exphil(*words, "--replays", "more", cwd=one)) == [
+        "error: more: not the games of the run (1 files then, 2 now)",
+        "  hint: name the folder that holds the same files: --replays FOLDER",
+    ]
+
+
+def test_weights_that_do_not_fit_name_the_parameter_and_the_option(one):
+    from exphil.train.checkpoint import load_policy, save_policy
+
+    assert exphil("train", "--replays", "one", "--name", "a", *SMALL, cwd=one).returncode == 0
+    file = load_policy(one / "checkpoints" / "a_policy.safetensors")
+    save_policy(one / "other.safetensors", replace(file, config={**file.config, "hidden": [16]}))
+    assert errors(exphil("evaluate", "other.safetensors", "--replays", "one", cwd=one)) == [
+        "error: other.safetensors: parameter backbone.enter.weight: the options make (16, 539), the file holds "
+        "(8, 539)",
+        "  hint: probably --backbone, --hidden or --num-layers differs from the run that wrote it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--val-split", "0.5"], "--val-split: one game cannot be split"),
+        (["--name", "../x"], "flag --name: '../x' must be the name of a file, without a folder"),
+        (["--backbone", "gru", "--device", "mps"], "--device: no mps device here"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_training(one, words, message):
+    done = exphil("train", "--replays", "one", *words, cwd=one)
+    assert errors(done)[0] == f"error: {message}"
+    assert not list(one.glob("checkpoints/*"))

@@ -89,6 +89,34 @@ def test_evaluate_reports_losses_beside_baselines(trained, folder, file):
     assert set(report["buttons"]["A"]) == {"precision", "recall", "press_rate", "press_rate_predicted"}
 
 
+def test_evaluate_takes_files_and_seats_from_its_own_call(trained, folder):
+    """What the run was limited to does not limit what it is measured on, and games it learned from are told."""
+    words = ["evaluate", "checkpoints/a.pt", "--replays", "games", "--json", "--threads", "1"]
+    out, talk = finished(*words, cwd=folder)
+    whole = json.loads(out)
+    assert (whole["games"], whole["players"], whole["learned_from"]) == (2, 2, 1)
+    assert "1 of these games were learned from" in talk
+    for flags, games, players in (
+        (["--max-files", "1"], 1, 1),
+        (["--dual-port"], 2, 4),
+        (["--train-character", "falco"], 1, 1),
+    ):
+        report = json.loads(finished(*words, *flags, cwd=folder)[0])
+        assert (report["games"], report["players"]) == (games, players), flags
+
+
+def test_a_run_is_resumed_in_its_own_files(trained, folder, tmp_path):
+    """An older best does not overwrite the last, and another name makes other files."""
+    words = ["--epochs", "3", "--quiet"]
+    with start("train", "--resume", "checkpoints/a_best.pt", *words, cwd=folder) as process:
+        assert "already exists" in process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    finished("train", "--resume", "checkpoints/a.pt", "--name", "longer", *words, cwd=folder)
+    assert (trained / "longer.pt").is_file()
+    for path in trained.glob("longer*"):
+        path.unlink()
+
+
 def test_the_same_seed_gives_the_same_weights(trained, folder):
     finished("train", "--replays", "games", "--name", "b", "--epochs", "2", "--val-split", "0.5", *TINY, cwd=folder)
     same_weights(trained / "a.pt", trained / "b.pt")
@@ -129,7 +157,7 @@ def test_files_that_lack_columns_are_counted_and_taken_only_when_asked(folder, t
         shutil.copy(replays / name, tmp_path / "games")
     words = ["train", "--replays", "games", "--epochs", "1", "--backbone", "mlp", "--hidden", "8", "--threads", "1"]
     _, talk = finished(*words, "--name", "a", cwd=tmp_path)
-    assert "1 of 2 files left out:" in talk and "lacks" in talk and "--allow-missing takes it" in talk
+    assert "1 of 2 files left out:" in talk and "lacks" in talk and "training with --allow-missing takes it" in talk
     _, talk = finished(*words, "--name", "b", "--allow-missing", cwd=tmp_path)
     assert "left out" not in talk
 

@@ -182,7 +182,7 @@ class TestChoice:
         assert skipped(hitlag, Choice(needed=Lacks.HITLAG))[0] == "columns"
 
     def test_too_short(self, replays, tmp_path):
-        """The same game cut after its 59th and after its 60th frame."""
+        """The same game cut after two seconds, and one frame before."""
         data = (replays / DITTO).read_bytes()
         whole = slp.parse(data, Path("x"))
         layout = slp.container.layout(data, "x")
@@ -191,11 +191,11 @@ class TestChoice:
             if data[at] == slp.container.FRAME_START:
                 answers[struct.unpack(">i", data[at + 1 : at + 5])[0] + 123] = at
             at += 1 + int(layout.sizes[data[at]])
-        assert whole.frames > 60
+        assert whole.frames > 120
         path = tmp_path / "short.slp"
-        path.write_bytes(data[: answers[59]])
-        assert skipped(path) == ("short", "59")
-        path.write_bytes(data[: answers[60]])
+        path.write_bytes(data[: answers[119]])
+        assert skipped(path) == ("short", "119")
+        path.write_bytes(data[: answers[120]])
         assert seats(path) == (0,)
 
     def test_no_game(self, replays):
@@ -255,7 +255,7 @@ def test_skips_are_counted_by_reason(replays, tmp_path):
     assert library.summary(skips) == [
         (
             2,
-            "files: recorded before Slippi wrote columns that are read; --allow-missing takes it, "
+            "files: recorded before Slippi wrote columns that are read; training with --allow-missing takes it, "
             "such as b.slp (Slippi 2.0.1 lacks speeds (recorded from 3.5 on))",
         ),
         (1, "file: cannot be read, such as a.slp (not a Slippi replay (no raw element at offset 0))"),

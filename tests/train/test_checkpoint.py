@@ -199,7 +199,7 @@ def test_other_kinds_of_files_are_refused(tmp_path, name):
         with pytest.raises(PolicyError, match="or damaged") as caught:
             checkpoint.load_policy(path)
         assert ("NAME.pt" if name == "run.pt" else "NAME_policy.safetensors") in caught.value.fix
-    with pytest.raises(PolicyError, match="no such file"):
+    with pytest.raises(PolicyError, match="No such file"):
         checkpoint.load_policy(tmp_path / f"missing{path.suffix}")
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from exphil.errors import OutputError
 from exphil.train.metrics import JsonLines
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told_as_such(tmp_path):
+    (tmp_path / "full.jsonl").symlink_to("/dev/full")
+    lines = JsonLines(tmp_path / "full.jsonl")
+    with pytest.raises(OutputError, match="No space left on device"):
+        lines.log("batch", {"loss": 1.0})
+    lines.close()
 
 
 def test_every_event_is_one_line_and_a_resumed_run_goes_on(tmp_path):

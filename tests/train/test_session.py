@@ -11,6 +11,7 @@ import torch
 
 from exphil import assemble
 from exphil.config.layers import Settings, resolve
+from exphil.config.resume import resumed as resumed_settings
 from exphil.errors import DataError, ExphilError, OutputError
 from exphil.train import checkpoint
 from exphil.train.loop import BatchDone, EpochDone
@@ -70,6 +71,12 @@ def numbers(events: list) -> list[tuple]:
     return [event._replace(seconds=0.0)[:] for event in events if isinstance(event, BatchDone | EpochDone)]
 
 
+def again(snapshot, flags):
+    """The settings of a resumed run, with its name, as the command makes them."""
+    settings = resumed_settings(resolve("train", flags, {}), snapshot["config"], snapshot["run"]["epoch"])
+    return settings.changed({"name": snapshot["config"]["name"]}, "the run's")
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(name, options, corpus, files, tmp_path):
     """Stopped in the middle of the first epoch and again in the middle of the second; weights, optimiser, losses."""
@@ -85,7 +92,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(name, options, c
             path = next(e.path for e in part if isinstance(e, Interrupted))
             assert path.name == "run_interrupt.pt" and 0 < job.run.step < batches[0].steps
             snapshot = checkpoint.load_snapshot(path)
-            settings = assemble.resumed(resolve("train", {"--resume": str(path)}, {}), snapshot)
+            settings = again(snapshot, {"--resume": str(path)})
     assert [row[:2] for row in seen] == [row[:2] for row in wanted]
     assert same(seen, wanted)
     assert same(left(job), left(straight))
@@ -97,7 +104,7 @@ def test_the_snapshot_of_an_epoch_resumes_too(options, corpus, files):
     straight, _ = train(options(**flags, epochs="3", name="straight"), corpus, files)
     job, _ = train(options(**flags), corpus, files)
     snapshot = checkpoint.load_snapshot(job.files.snapshot)
-    settings = assemble.resumed(resolve("train", {"--resume": str(job.files.snapshot), "--epochs": "3"}, {}), snapshot)
+    settings = again(snapshot, {"--resume": str(job.files.snapshot), "--epochs": "3"})
     resumed, events = train(settings, corpus, files, snapshot)
     assert {event.epoch for event in events if isinstance(event, BatchDone)} == {3}
     assert same(left(resumed), left(straight))

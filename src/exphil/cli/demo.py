@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import os
+
 from exphil import assemble
 from exphil.cli import evaluate, train
 from exphil.cli.terminal import Terminal
-from exphil.config.layers import Settings, jsonable
+from exphil.config.layers import Settings, jsonable, resolve
 
 GAMES = 12
 """Replays the demo reads unless told otherwise."""
-RECIPE = {
-    "temporal": True,
-    "backbone": "gru",
-    "hidden": [128],
-    "num_layers": 1,
-    "num_player_names": 0,
-    "dual_port": True,
-    "epochs": 3,
-    "batch_size": 32,
-    "window_size": 64,
-    "lr": 1e-3,
-    "lr_schedule": "cosine",
-    "val_split": 0.25,
-    "allow_missing": True,
+RECIPE: dict[str, str | bool] = {
+    "--temporal": True,
+    "--backbone": "gru",
+    "--hidden": "128",
+    "--num-layers": "1",
+    "--num-player-names": "0",
+    "--dual-port": True,
+    "--augment": True,
+    "--allow-missing": True,
+    "--epochs": "6",
+    "--batch-size": "32",
+    "--window-size": "64",
+    "--optimizer": "muon",
+    "--lr": "3e-3",
+    "--lr-schedule": "cosine",
+    "--val-split": "0.25",
 }
 
 
 def run(settings: Settings) -> int:
     """Train a small policy on some of the games, then measure it on those that were held out."""
-    terminal, shared = Terminal.of(settings), jsonable(settings.flat())
+    terminal = Terminal.of(settings)
     terminal.say("demo: a small gru learns from a few games and is then measured on games it has not seen")
-    asked = Settings.from_flat("train", {**shared, **RECIPE, "max_files": shared["max_files"] or GAMES})
+    typed = {
+        "--" + name.replace("_", "-"): value for name, value in jsonable(settings.flat()).items() if value is not None
+    }
+    flags = {flag: value if isinstance(value, bool) else str(value) for flag, value in typed.items()}
+    places = {name: value for name, value in os.environ.items() if name == "EXPHIL_CHECKPOINTS_DIR"}
+    asked = resolve("train", {"--max-files": str(GAMES), **flags, **RECIPE}, places)
     asked = asked.changed(train.decided(asked), "decided for this run")
     code, job, held_out = train.train(terminal, asked, None)
     if code == 0 and held_out is not None:

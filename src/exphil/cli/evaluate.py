@@ -23,19 +23,28 @@ def run(settings: Settings, policy: Path) -> int:
     file = checkpoint.load_policy(policy)
     threads, device = runtime.set_threads(settings.machine.threads), runtime.device(settings.machine.device)
     trained, network = assemble.trained(file, str(policy))
-    told = {name: settings[name] for name in jsonable(settings.flat()) if name in trained and settings.given(name)}
-    trained = trained.changed(
-        jsonable(told | {"replays": settings.data.replays, "workers": settings.readers.workers}), "this call"
-    )
+    trained = trained.changed(_said(settings), "this call")
     corpus, _, skips = read_games(terminal, trained)
+    learned = len(set(corpus.digests) & set(file.training.get("learned", ())))
     terminal.say(f"{corpus.games} games, {corpus.decisions.sum():,} decisions on {device.type} with {threads} threads")
+    if learned:
+        terminal.warn(f"{learned} of these games were learned from: this says little about games it has not seen")
     report = measure(network.to(device), assemble.walk(trained, corpus, device), file.baselines)
-    report["skipped"] = len(skips)
+    report |= {"skipped": len(skips), "learned_from": learned}
     if settings.output.json:
         terminal.data(report)
     else:
         show(terminal, report)
     return 0
+
+
+def _said(settings: Settings) -> dict[str, Any]:
+    """What this call decides: the files always, seats and frames when they were named."""
+    seats = ("player_port", "train_character", "dual_port")
+    names = {"replays", "max_files", "workers"}
+    names |= set(seats) if any(settings.given(name) for name in seats) else set()
+    names |= {"all_frames"} if settings.given("all_frames") else set()
+    return jsonable({name: settings[name] for name in names})
 
 
 def show(terminal: Terminal, report: dict[str, Any]) -> None:

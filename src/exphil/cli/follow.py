@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import ExitStack
 from statistics import fmean
@@ -49,7 +50,7 @@ class Follower:
             self._epoch(event)
         elif isinstance(event, Interrupted):
             self._terminal.warn(f"stopped; saved {event.path}")
-            self._terminal.say(f"resume with: exphil train --resume {event.path}")
+            self._terminal.say(f"resume with: exphil train --resume {shlex.quote(str(event.path))}")
         elif event.best:
             self._terminal.detail(f"saved {event.path} (best so far)")
         else:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from exphil import assemble
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
-from exphil.data.corpus import Corpus
+from exphil.data.reading import Games
 from exphil.replays.library import Loaded, Skip, find, summary
 
 
-def read_games(terminal: Terminal, settings: Settings) -> tuple[Corpus, list[Path], list[Skip]]:
+def read_games(terminal: Terminal, settings: Settings) -> Games:
     """The games of ``--replays``; says how many were left out and why.
 
     Raises:
@@ -25,11 +23,11 @@ def read_games(terminal: Terminal, settings: Settings) -> tuple[Corpus, list[Pat
             seen += 1
             bar.update(seen)
 
-        corpus, used, skips = assemble.read_games(settings, paths, told)
-    if skips:
-        terminal.say(f"{len(skips)} of {len(paths)} files left out:")
-        for count, sentence in summary(skips):
+        games = assemble.read(settings, paths, told)
+    if games.skips:
+        terminal.say(f"{len(games.skips)} of {len(paths)} files left out:")
+        for count, sentence in summary(games.skips):
             terminal.say(f"  {count} {sentence}")
-        for skip in skips:
+        for skip in games.skips:
             terminal.detail(f"  {skip}")
-    return corpus, used, skips
+    return games

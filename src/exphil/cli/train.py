@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import secrets
-import signal
 import time
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from exphil import assemble
 from exphil.cli.reading import read_games
+from exphil.cli.stop import Stop
 from exphil.cli.terminal import Terminal, show_settings
 from exphil.config.layers import Settings
+from exphil.config.resume import resumed
 from exphil.data.corpus import Corpus
 from exphil.data.sampler import split
 
 if TYPE_CHECKING:
     from exphil.assemble import Job
-
-
-class Stop:
-    """Turns the first Ctrl-C or SIGTERM into a question that the loop asks; the second one acts at once."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self.signal, self._terminal = 0, terminal
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._asked)
-
-    def __call__(self) -> bool:
-        """Whether somebody asked to stop."""
-        return self.signal != 0
-
-    def _asked(self, number: int, _: FrameType | None) -> None:
-        if self.signal:
-            raise KeyboardInterrupt
-        self.signal = number
-        self._terminal.warn(f"{signal.Signals(number).name}: saving after this batch; once more stops at once")
 
 
 def run(settings: Settings) -> int:
@@ -45,7 +26,7 @@ def run(settings: Settings) -> int:
         from exphil.train.checkpoint import load_snapshot
 
         snapshot = load_snapshot(settings.saving.resume)
-        settings = assemble.resumed(settings, snapshot)
+        settings = resumed(settings, snapshot["config"], snapshot["run"]["epoch"])
     settings = settings.changed(decided(settings), "decided for this run")
     if settings.run.dry_run:
         return _dry_run(terminal, settings)
@@ -57,10 +38,12 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
     from exphil.cli.follow import Follower
     from exphil.train import runtime
 
-    files, threads, stop = assemble.files_of(settings), runtime.set_threads(settings.machine.threads), Stop(terminal)
+    files, threads = assemble.files_of(settings), runtime.set_threads(settings.machine.threads)
+    runtime.device(settings.machine.device)  # before the work starts
     corpus, used, _ = read_games(terminal, settings)
     learned, held = split(len(used), settings.validation.val_split, settings["seed"])
     corpora = corpus.part(learned), corpus.part(held) if held else None
+    stop = Stop(terminal)
     job = assemble.training(settings, files, corpora, used, snapshot, stop)
     parameters = sum(parameter.numel() for parameter in job.run.policy.parameters())
     kept = f", {len(held)} games held out" if held else ", none held out (--val-split 0.1 would hold out a tenth)"
@@ -75,12 +58,15 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
     with Follower(terminal, settings, job) as follower:
         for event in job.events:
             follower.see(event)
-    return 128 + stop.signal if stop.signal else 0, job, corpora[1]
+    return 128 + stop.signal if stop.signal and job.run.epoch < settings["epochs"] else 0, job, corpora[1]
 
 
 def decided(settings: Settings) -> dict[str, Any]:
     """Name and seed of a run that were left open."""
-    name = settings["name"] or (settings["checkpoint"].stem if settings["checkpoint"] else "")
+    from exphil.train.session import RunFiles
+
+    place = settings["checkpoint"] or settings["resume"]
+    name = settings["name"] or (RunFiles.of_snapshot(place).snapshot.stem if place else "")
     who = f"{settings['train_character']}_" if settings["train_character"] else ""
     drawn = f"{who}{settings['backbone']}_{time.strftime('%Y%m%d_%H%M%S')}"
     seed = settings["seed"]

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from exphil.config.option import above, at_least, between, each, from_up_to, option, options_by_name, options_of
+from exphil.config.option import Check, above, at_least, between, each, from_up_to, option, options_by_name, options_of
 from exphil.config.presets import PRESETS
+
+plain_name = Check(
+    "must be the name of a file, without a folder", lambda text: text == Path(text).name and text != ".."
+)
 
 
 def _character(text: str) -> str:
@@ -46,7 +50,6 @@ class Seats:
         None, "learn from whichever player has this character", parse=_character, metavar="NAME"
     )
     dual_port: bool = option(False, "learn from both players of each game (twice the data)")
-    allow_missing: bool = option(False, "use games that lack a column of the feature table, with a presence bit")
     all_frames: bool = option(False, "also count the frames before GO and after the last stock")
 
 
@@ -63,6 +66,7 @@ class Features:
     """How a game becomes numbers."""
 
     title: ClassVar[str] = "Features"
+    allow_missing: bool = option(False, "use games that lack a column of the feature table, with a presence bit")
     num_player_names: int = option(112, "player names that the feature table has room for", check=at_least(0))
 
 
@@ -140,7 +144,7 @@ class Saving:
     """What is written, and where."""
 
     title: ClassVar[str] = "Saving"
-    name: str | None = option(None, "name of the run (default: made from its time)")
+    name: str | None = option(None, "name of the run (default: made from its time)", check=plain_name)
     checkpoint: Path | None = option(None, "output path of the snapshot", metavar="FILE")
     checkpoints_dir: Path = option(
         Path("./checkpoints"), "folder of snapshots", env="EXPHIL_CHECKPOINTS_DIR", metavar="FOLDER"
@@ -265,7 +269,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "demo": Command(
         "Train a small policy on a few replays and show what it does.",
-        (Data, Machine, Readers, Run, Quiet, Verbose),
+        (Data, Machine, Readers, Quiet, Verbose),
     ),
     "replays scan": Command(
         "Say what a folder of replays holds and which files cannot be used.",

@@ -228,7 +228,12 @@ class _Reader:
         if not isinstance(root, yaml.MappingNode):
             self.problems.append(f"{source}: is not a list of 'option: value' lines")
             return []
-        return self.keys(((_plain(key), _plain(value)) for key, value in root.value), source, without=("config",))
+        try:
+            pairs = [(_plain(key), _plain(value)) for key, value in root.value]
+        except RecursionError:
+            self.problems.append(f"{source}: an alias in it holds itself")
+            return []
+        return self.keys(pairs, source, without=("config",))
 
     def keys(self, pairs: Iterable[tuple[object, object]], source: str, without: tuple[str, ...] = ()) -> list[_Entry]:
         table = {

@@ -113,6 +113,34 @@ def _warmup_ends_before_decay(settings: Settings) -> Problem | None:
     return Problem("error", f"--warmup-steps {warmup} is more than --decay-steps {decay}", "swap or lower them")
 
 
+def _idle(name: str, when: Callable[[Settings], bool], needs: str) -> Rule:
+    """A notice that an option which somebody chose does nothing here."""
+
+    def judge(settings: Settings) -> Problem | None:
+        if not (settings.sources[name].startswith(("flag", "file")) and when(settings)):
+            return None
+        return Problem("notice", f"{settings.sources[name]} has no effect", f"it needs {needs}")
+
+    return Rule((name,), judge)
+
+
+def _no_memory(settings: Settings) -> bool:
+    return bool(settings["backbone"] == "mlp")
+
+
+IDLE = (
+    _idle("layer_norm", lambda s: s["backbone"] != "mlp", "--backbone mlp"),
+    _idle("residual", lambda s: s["backbone"] != "mlp", "--backbone mlp"),
+    _idle("num_layers", _no_memory, "--backbone gru or lstm"),
+    _idle("sequence_mode", _no_memory, "--backbone gru or lstm"),
+    _idle("window_size", lambda s: not s["temporal"], "--temporal"),
+    _idle("loss_positions", lambda s: not s["temporal"], "--temporal"),
+    _idle("stride", lambda s: not s["temporal"] or (s["sequence_mode"] == "lanes" and not _no_memory(s)), "windows"),
+    _idle("weight_decay", lambda s: s["optimizer"] in ("adam", "radam"), "--optimizer adamw, lamb or muon"),
+    _idle("decay_steps", lambda s: s["lr_schedule"] == "constant", "another --lr-schedule"),
+    _idle("mirror_prob", lambda s: not s["augment"], "--augment"),
+)
+
 RULES: tuple[Rule, ...] = (
     Rule(("temporal", "backbone"), _temporal_follows_backbone),
     Rule(("temporal", "backbone"), _backbone_follows_temporal),
@@ -122,4 +150,5 @@ RULES: tuple[Rule, ...] = (
     Rule(("hidden", "num_layers"), _layers_match_widths),
     Rule(("loss_positions", "sequence_mode"), _lanes_take_the_loss_everywhere),
     Rule(("warmup_steps", "decay_steps"), _warmup_ends_before_decay),
+    *IDLE,
 )

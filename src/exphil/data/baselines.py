@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.data.corpus import Corpus
+from exphil.data.corpus import AHEAD, Corpus
 from exphil.features import action
 from exphil.features.action import COMPONENTS, NEUTRAL
 from exphil.game.controller import controller_of
@@ -68,7 +68,7 @@ def of_corpus(corpus: Corpus, all_frames: bool) -> dict[str, Any]:
         for index in range(len(corpus.entries)):
             game = corpus.game(index)
             taken = action.encode(controller_of(game.players, 0))
-            counts = slice(None) if all_frames else playing(game[:-1])
-            yield taken[:-1][counts], taken[1:][counts]
+            counts = slice(None) if all_frames else playing(game[:-AHEAD])
+            yield taken[:-AHEAD][counts], taken[AHEAD:][counts]
 
     return fit(decisions())

@@ -1,7 +1,7 @@
 """Every game of a set in one block of packed rows, one entry for each seat that is learned from.
 
-A *decision* is a pair of neighbouring rows: the state of the first is answered by the own controller of the second
-(``game.time.answer``). An entry of n rows therefore holds n - 1 decisions.
+A *decision* is a pair of rows: the state of the first is answered by the own controller of the second
+(``game.time.answer``). An entry of n rows therefore holds n - ``AHEAD`` decisions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exphil.game.frames import ROW_BYTES, Game
+from exphil.game.time import answer
 
+AHEAD: int = answer(0)
+"""Rows from a state to the controller that answers it."""
 LONGEST_STRETCH = 4096
 """Rows that one gather may copy; so many rows of nothing follow the last game, so that a stretch may begin on any
 row."""
@@ -26,6 +29,7 @@ class Entry:
     game: int  # number of the file within the set
     name: str
     character: int  # internal number of the own character
+    digest: str = ""  # of the file, to know it again
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,12 @@ class Corpus:
     @property
     def decisions(self) -> NDArray[np.int64]:
         """``(n,)``: decisions of each entry."""
-        return np.maximum(self.length - 1, 0)
+        return np.maximum(self.length - AHEAD, 0)
+
+    @property
+    def digests(self) -> list[str]:
+        """The digests of its files, sorted, each once."""
+        return sorted({entry.digest for entry in self.entries})
 
     @property
     def games(self) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from exphil.data.corpus import Corpus
+from exphil.data.corpus import AHEAD, Corpus
 from exphil.data.sampler import Pick, Plan
 from exphil.features import action
 from exphil.features.augment import mirror
@@ -82,7 +82,7 @@ class Loader:
     ) -> None:
         self.corpus, self.plan, self.table, self.device = corpus, plan, table, device
         self._all_frames, self._last_only = all_frames, last_only
-        self._gather = Gather(corpus, plan.window + 1)
+        self._gather = Gather(corpus, plan.window + AHEAD)
 
     def steps(self, epoch: int) -> int:
         """Batches of one epoch."""
@@ -97,16 +97,16 @@ class Loader:
         return self.encode(Game(rows.to(self.device, non_blocking=True)), pick)
 
     def encode(self, game: Game, pick: Pick) -> Batch:
-        """Encode gathered rows ``(B, T + 1)``: states 0..T-1, answered by the controllers of 1..T."""
-        floats, ids = self.table.encode(game[:, :-1])
-        answers = action.encode(controller_of(game[:, 1:].players, 0))
+        """Encode gathered rows ``(B, T + AHEAD)``: the first T states, answered by the last T controllers."""
+        floats, ids = self.table.encode(game[:, :-AHEAD])
+        answers = action.encode(controller_of(game[:, AHEAD:].players, 0))
         if pick.mirrored.any():
             floats, answers = mirror(self.table, floats, answers, torch.from_numpy(pick.mirrored).to(self.device))
         steps = torch.arange(self.plan.window, device=self.device)
         count = torch.from_numpy(pick.decisions).to(self.device)[:, None]
         weight = (steps == count - 1) if self._last_only else (steps < count)
         if not self._all_frames:
-            weight = weight & playing(game[:, :-1])
+            weight = weight & playing(game[:, :-AHEAD])
         is_first = torch.zeros(weight.shape, dtype=torch.bool, device=self.device)
         is_first[:, 0] = torch.from_numpy(pick.is_first).to(self.device)
         return Batch(floats, ids, answers, weight.float(), is_first)

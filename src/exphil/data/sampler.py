@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from exphil.errors import DataError
+
 
 class Pick(NamedTuple):
     """Where the B rows of one batch lie in a corpus.
@@ -45,5 +47,7 @@ def split(games: int, share: float, seed: int) -> tuple[set[int], set[int]]:
     Whole files, at least one on each side when ``share`` > 0.
     """
     order = np.random.default_rng([seed, 0]).permutation(games)
-    held = min(max(round(games * share), 1), games - 1) if share > 0 and games > 1 else 0
+    if share > 0 and games < 2:
+        raise DataError("one game cannot be split", "--val-split", "more replays, or --val-split 0")
+    held = min(max(round(games * share), 1), games - 1) if share > 0 else 0
     return {int(game) for game in order[held:]}, {int(game) for game in order[:held]}

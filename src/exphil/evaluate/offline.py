@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from exphil.data import baselines
 from exphil.data.loader import Loader
+from exphil.errors import DataError
 from exphil.features.action import COMPONENTS, NUM_BUTTONS
 from exphil.models.policy import Policy
 
@@ -124,6 +125,9 @@ def measure(policy: Policy, loader: Loader, fitted: dict[str, Any]) -> dict[str,
         policy: The policy, on the loader's device.
         loader: Walks whole games.
         fitted: Baselines from the policy file.
+
+    Raises:
+        DataError: no decision counts.
     """
     policy.eval()
     tally = _Tally()
@@ -134,7 +138,9 @@ def measure(policy: Policy, loader: Loader, fitted: dict[str, Any]) -> dict[str,
         log_probs = policy.head.distributions(features, held, batch.action)
         counts = batch.weight > 0
         taken, before = batch.action[counts].cpu().numpy(), held[counts].cpu().numpy()
-        tally.add([part[counts].double().cpu().numpy() for part in log_probs], taken)
+        tally.add([part[counts].cpu().double().numpy() for part in log_probs], taken)
         for name, found in baselines.log_probs(fitted, before, taken).items():
             tally.baselines[name] -= found.sum(0)
+    if not tally.frames:
+        raise DataError("no decision in these games counts", fix="--all-frames counts what is played by nobody, too")
     return _report(tally, loader.corpus.games, len(loader.corpus.entries))

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from exphil.features.action import COMPONENTS
 from exphil.game.frames import SCHEMA_VERSION, Array, Game, Group, Lacks, namespace
 from exphil.game.ids import (
     ATTACKING,
@@ -344,7 +345,9 @@ class Table:
     def fingerprint(self) -> str:
         """A short hash of everything that gives the numbers their meaning."""
         layout = [[name, f.name, f.width, f.low, f.high, f.says] for name, f in self.rows()]
-        return hashlib.sha256(json.dumps([SCHEMA_VERSION, layout, IDS]).encode()).hexdigest()[:16]
+        constants = {name: table.tolist() for name, table in _TABLES.items()}
+        words = json.dumps([SCHEMA_VERSION, layout, IDS, constants, COMPONENTS])
+        return hashlib.sha256(words.encode()).hexdigest()[:16]
 
     def encode(self, game: Game) -> tuple[Array, Array]:
         """Columns to numbers.

@@ -22,12 +22,13 @@ from exphil.errors import DataError, ReplayError
 from exphil.game import ids
 from exphil.game.frames import Lacks
 from exphil.game.ids import Character, Stage
+from exphil.game.time import FRAMES_PER_SECOND
 from exphil.replays import slp
 from exphil.replays.container import Seat, Start
 from exphil.replays.slp import Replay
 
-MIN_FRAMES = 60
-"""Shorter recordings hold nothing to learn from: they end before anybody can move."""
+MIN_FRAMES = 2 * FRAMES_PER_SECOND
+"""Shorter recordings hold nothing to learn from: hands are free from the 85th frame on."""
 
 _WHERE_TO_GET = (
     "Slippi Dolphin saves your games in its replay folder; public sets exist on Hugging Face and in the Slippi "
@@ -207,7 +208,7 @@ REASONS = {
     "player": "has no such player",
     "character": "nobody plays the wanted character",
     "short": f"shorter than {MIN_FRAMES} frames",
-    "columns": "recorded before Slippi wrote columns that are read; --allow-missing takes it",
+    "columns": "recorded before Slippi wrote columns that are read; training with --allow-missing takes it",
 }
 """Why a file is left out: a stable key, and half a sentence whose subject is the file."""
 

@@ -7,6 +7,7 @@ usable; smaller faults are listed in ``problems``.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Replay:
     start: Start
     game: Game
     rows: int  # recorded rows, versions that netplay rolled back included
+    digest: str  # of the file's bytes: the same game under another name has the same
     problems: tuple[str, ...]
 
     @property
@@ -133,6 +135,11 @@ def read(path: Path) -> Replay:
     return parse(read_bytes(path), path)
 
 
+def digest(data: bytes) -> str:
+    """Sixteen letters that tell one file's bytes from another's."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
 def parse(data: bytes, path: Path) -> Replay:
     """``read`` for bytes that are in memory already; ``path`` names them in messages."""
     where = str(path)
@@ -174,7 +181,7 @@ def parse(data: bytes, path: Path) -> Replay:
     named["stage"] = min(start.stage, 0x7FFF)  # no stage is above 285; modded and damaged files name up to 65535
     named["lacks"] = int(_lacks(start, found.items))
     start = _with_codes(start, container.metadata(data, layout))
-    return Replay(path, start, Game(rows[:complete]), found.rows, tuple(problems))
+    return Replay(path, start, Game(rows[:complete]), found.rows, digest(data), tuple(problems))
 
 
 def _check_sizes(layout: Layout, where: str) -> None:

@@ -68,7 +68,7 @@ def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_UMASK)
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:
+    except BaseException as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
@@ -101,8 +101,8 @@ def load_snapshot(path: Path) -> dict[str, Any]:
         if broken is not None:
             raise ValueError(f"check sum of {broken}")
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise PolicyError("no such file", str(path)) from None
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise PolicyError(f"cannot be read ({error.strerror})", str(path)) from None
     except Exception as error:  # a damaged file can raise anything here
         raise PolicyError(
             "not a snapshot, or damaged", str(path), "a snapshot is the NAME.pt that exphil train writes"
@@ -150,9 +150,8 @@ def load_policy(path: Path) -> PolicyFile:
         found = load_snapshot(path)
         return PolicyFile(found["policy"], found["config"], found["fingerprint"], found["baselines"], found["training"])
     where = str(path)
-    if not path.is_file():
-        raise PolicyError("no such file", where)
     try:
+        path.open("rb").close()
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -160,7 +159,9 @@ def load_policy(path: Path) -> PolicyFile:
             raise ValueError("check sum")
         words = json.loads(metadata["exphil"])
         return PolicyFile(weights, words["config"], words["fingerprint"], words["baselines"], words["training"])
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except OSError as error:
+        raise PolicyError(f"cannot be read ({error.strerror})", where) from None
+    except (SafetensorError, KeyError, ValueError) as error:
         raise PolicyError(
             "not a policy file, or damaged", where, "a policy is the NAME_policy.safetensors that exphil train writes"
         ) from error

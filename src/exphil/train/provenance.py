@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from exphil.data.corpus import Corpus
+from exphil.errors import DataError
 from exphil.game.ids import character_name
 
 LISTED_FILES = 500
@@ -20,6 +21,17 @@ def manifest_hash(files: Sequence[Path]) -> str:
     """``sha256:`` of names and sizes of the files, in order: the same games in another folder give the same hash."""
     lines = "\n".join(f"{file.name} {file.stat().st_size}" for file in files)
     return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+def check_same_games(now: Mapping[str, Any], then: Mapping[str, Any], where: str) -> None:
+    """Refuse to resume on other games: the order of batches and the held-out games would not be the run's.
+
+    Raises:
+        DataError: with both counts.
+    """
+    if now["replay_manifest_hash"] != then["replay_manifest_hash"]:
+        what = f"not the games of the run ({then['replay_count']} files then, {now['replay_count']} now)"
+        raise DataError(what, where, "name the folder that holds the same files: --replays FOLDER")
 
 
 def provenance(

@@ -24,6 +24,17 @@ class RunFiles:
 
     snapshot: Path
 
+    @staticmethod
+    def at(path: Path) -> RunFiles:
+        """The run whose snapshot stands at a path; ``.pt`` is added when missing."""
+        return RunFiles(path if path.suffix == ".pt" else path.with_name(path.name + ".pt"))
+
+    @staticmethod
+    def of_snapshot(path: Path) -> RunFiles:
+        """The run that a snapshot belongs to: its last, its best or an interrupted one."""
+        name = RunFiles.at(path).snapshot.stem
+        return RunFiles(path.with_name(name.removesuffix("_best").removesuffix("_interrupt") + ".pt"))
+
     def beside(self, ending: str) -> Path:
         """``NAME`` with another ending in the same folder."""
         return self.snapshot.with_name(self.snapshot.stem + ending)
@@ -42,14 +53,16 @@ class RunFiles:
         """Refuse to write over another run.
 
         Raises:
-            OutputError: the snapshot exists, or its folder cannot be written.
+            OutputError: a file of a run of this name exists, or the folder cannot be written.
         """
-        if self.snapshot.exists():
-            found = self.snapshot.stat()
+        for path in (self.snapshot, self.beside("_interrupt.pt"), self.beside("_best.pt"), self.policy, self.metrics):
+            if not path.exists():
+                continue
+            found = path.stat()
             when = datetime.fromtimestamp(found.st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
             raise OutputError(
                 f"already exists ({found.st_size / 1e6:.1f} MB, {when})",
-                str(self.snapshot),
+                str(path),
                 "choose another --name, or --resume it",
             )
         checkpoint.write(self.beside(".probe"), lambda file: file.write(b"x"))
@@ -76,6 +89,7 @@ class Identity:
     config: Mapping[str, Any]
     fingerprint: str
     baselines: Mapping[str, Any]
+    games: Mapping[str, list[str]]  # digests of the files learned from and held out
     provenance: Mapping[str, Any]
 
 
@@ -92,6 +106,7 @@ def save(run: Run, files: RunFiles, identity: Identity, ending: str = "") -> Pat
         "updates": run.updates,
         "frames": run.frames,
         "history": run.history,
+        **identity.games,
     }
     words: dict[str, Any] = {
         "config": dict(identity.config),

@@ -6,17 +6,19 @@ Order: buttons, main x, main y, C x, C y, shoulder. What was chosen is added to 
 components read; among the buttons a strictly triangular matrix does the same. ``score`` and ``sample`` are one walk,
 ``_walk``: they differ in who chooses.
 
-Each component also starts from a table that says, for the class held on the frame before, which class comes next; it
-begins at "the same", because a hand rests on most frames (83% of the frames of the peer split change no component at
+Each component also has a table that says, for the class held on the frame before, which class comes next. It
+begins at "the same", because a hand rests on most frames (85% of the frames of the peer split change no component at
 all).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -57,14 +59,26 @@ class Head(nn.Module):
         self.out = nn.ModuleList(nn.Linear(hidden, n) for n in (NUM_BUTTONS, *(c.classes for c in _AXES)))
         self.stay = nn.ParameterList(nn.Parameter(_STAY * torch.eye(c.classes)) for c in _AXES)
         self.stay_pressed = nn.Parameter(torch.tensor([[-_STAY] * NUM_BUTTONS, [_STAY] * NUM_BUTTONS]))
-        for out in self.out:
-            nn.init.zeros_(out.weight)  # type: ignore[arg-type]
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
         if autoregressive:
             self.among = nn.Parameter(torch.zeros(NUM_BUTTONS, NUM_BUTTONS))
             self.told_buttons = nn.Parameter(torch.zeros(NUM_BUTTONS, residual))
             self.told = nn.ParameterList(nn.Parameter(torch.zeros(c.classes, residual)) for c in _AXES[:-1])
         self.dropout = nn.Dropout(dropout)
         self.autoregressive = autoregressive
+
+    @torch.no_grad()
+    def begin_at(self, held: Sequence[NDArray[np.float64]]) -> None:
+        """Start from log-probabilities of the next class given the held one, ``(classes, classes)`` per component.
+
+        Before its first update the head then predicts exactly that, and every update is spent on doing better.
+        """
+        for index in range(NUM_BUTTONS):
+            logits = torch.from_numpy(held[index][:, 1] - held[index][:, 0])
+            self.stay_pressed[:, index] = logits.to(self.stay_pressed)
+        for table, log_probs in zip(self.stay, held[NUM_BUTTONS:], strict=True):
+            table.copy_(torch.from_numpy(log_probs))
 
     def score(self, features: Tensor, previous: Tensor, action: Tensor) -> Choice:
         """How likely a given action is.

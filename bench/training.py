@@ -70,8 +70,6 @@ def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: 
     """Train for so many updates, measuring on the held-out games every ``every``; only training counts as CPU time."""
     torch.manual_seed(seed)
     policy = assemble.policy(options)
-    fitted = assemble.baselines.of_corpus(learned, options.seats.all_frames)
-    policy.head.begin_at(assemble.baselines.copy_tables(fitted))
     run = loop.Run(policy, assemble.optimizer(options, policy), CPU)
     batches = assemble.loader(options, learned, assemble.plan(options, learned, seed), CPU)
     walked = assemble.walk(options, held, CPU)
@@ -99,5 +97,6 @@ def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: 
             }
             if not curve or curve[-1]["updates"] != run.updates:
                 curve.append(line)
+    fitted = assemble.baselines.of_corpus(learned, options.seats.all_frames)
     report = measure(policy, walked, fitted)
     return Trained(curve, report, spent, run.frames, sum(parameter.numel() for parameter in policy.parameters()))

@@ -327,9 +327,7 @@ def training(
     torch.manual_seed(options.seed or 0)
     built = policy(settings).to(device)
     run = loop.Run(built, optimizer(settings, built), device)
-    if snapshot is None:
-        built.head.begin_at(baselines.copy_tables(dict(about.baselines)))
-    else:
+    if snapshot is not None:
         restore(run, settings, snapshot, about)
     batches = loader(settings, train, plan(settings, train, options.seed or 0), device)
     updates = sum(batches.steps(epoch) for epoch in range(options.epochs))

@@ -153,22 +153,3 @@ def test_what_is_held_matters_to_its_own_component():
         other[:, row] = (other[:, row] + 1) % component.classes
         after = model.distributions(x, other, taken)
         assert [i for i in range(13) if not torch.equal(before[i], after[i])] == [row]
-
-
-def test_a_fresh_run_begins_at_the_copy_previous_baseline(replays):
-    """Before its first update a policy is exactly as good as holding the controller."""
-    from exphil import assemble
-    from exphil.config.layers import resolve
-    from exphil.data import baselines
-    from exphil.data.corpus import Corpus, Entry
-    from exphil.evaluate.offline import measure
-    from exphil.replays import slp
-
-    game = slp.read(replays / "fox_vs_falco_fountain_of_dreams_015.slp").game[:3000]
-    corpus = Corpus.of([(Entry(0, "a", 1), game), (Entry(0, "a", 22), game.seen_from(1))])
-    settings = resolve("train", {"--backbone": "gru", "--hidden": "16"}, {})
-    policy, fitted = assemble.policy(settings), baselines.of_corpus(corpus, False)
-    policy.head.begin_at(baselines.copy_tables(fitted))
-    report = measure(policy, assemble.walk(settings, corpus, torch.device("cpu")), fitted)
-    for component, loss in report["baselines"]["copy-previous"]["loss"].items():
-        assert report["loss"][component] == pytest.approx(loss, abs=1e-4), component

@@ -46,26 +46,16 @@ def fit(decisions: Iterable[tuple[Actions, Actions]]) -> dict[str, Any]:
     }
 
 
-def copy_tables(fitted: dict[str, Any]) -> list[NDArray[np.float64]]:
-    """Log-probabilities of ``copy-previous``, ``(held, taken)`` for each component."""
-    tables = []
-    for index in range(len(COMPONENTS)):
-        changed, hold = np.array(fitted["changed"][index]), fitted["hold"][index]
-        table = (1 - hold) * changed[None, :] / (1 - changed[:, None])
-        np.fill_diagonal(table, hold)
-        tables.append(np.log(table))
-    return tables
-
-
 def log_probs(fitted: dict[str, Any], before: Actions, after: Actions) -> dict[str, NDArray[np.float64]]:
     """Log-probability of every taken component under each baseline, ``(n, 13)``."""
-    found, copy = {name: np.zeros(after.shape) for name in NAMES}, copy_tables(fitted)
+    found = {name: np.zeros(after.shape) for name in NAMES}
     for index, component in enumerate(COMPONENTS):
-        marginal = np.array(fitted["marginal"][index])
-        neutral = marginal[NEUTRAL[index]]
+        marginal, changed = np.array(fitted["marginal"][index]), np.array(fitted["changed"][index])
+        hold, neutral = fitted["hold"][index], marginal[NEUTRAL[index]]
         held, taken = before[:, index], after[:, index]
         found["majority"][:, index] = np.log(marginal[taken])
-        found["copy-previous"][:, index] = copy[index][held, taken]
+        other = (1 - hold) * changed[taken] / (1 - changed[held])
+        found["copy-previous"][:, index] = np.log(np.where(held == taken, hold, other))
         rest = (1 - neutral) / (component.classes - 1)
         found["neutral"][:, index] = np.log(np.where(taken == NEUTRAL[index], neutral, rest))
     return found

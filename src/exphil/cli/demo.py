@@ -1,4 +1,4 @@
-"""``exphil demo``: the whole road on a few replays in about two minutes: read, train, hold out, evaluate."""
+"""``exphil demo``: the whole road on a few replays in under a minute: read, train, hold out, evaluate."""
 
 from __future__ import annotations
 

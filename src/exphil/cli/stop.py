@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import signal
-from types import FrameType
+from types import FrameType, TracebackType
 
 from exphil.cli.terminal import Terminal
 
 
 class Stop:
-    """Turns the first Ctrl-C or SIGTERM into a question that the loop asks; the second one acts at once."""
+    """Turns the first Ctrl-C or SIGTERM into a question that the loop asks; the second one acts at once.
+
+    Only within its ``with`` block: before and after it, a signal does what it always does.
+    """
 
     def __init__(self, terminal: Terminal) -> None:
         self.signal, self._terminal = 0, terminal
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._asked)
+
+    def __enter__(self) -> Stop:
+        self._before = {number: signal.signal(number, self._asked) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def __call__(self) -> bool:
         """Whether somebody asked to stop."""

@@ -55,7 +55,7 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
         "updates": f"{job.updates - job.run.updates:,} in {settings['epochs'] - job.run.epoch} epochs",
     }.items():
         terminal.say(f"{word:<10} {text}")
-    with Follower(terminal, settings, job) as follower:
+    with stop, Follower(terminal, settings, job) as follower:
         for event in job.events:
             follower.see(event)
     return 128 + stop.signal if stop.signal and job.run.epoch < settings["epochs"] else 0, job, corpora[1]
@@ -65,8 +65,9 @@ def decided(settings: Settings) -> dict[str, Any]:
     """Name and seed of a run that were left open."""
     from exphil.train.session import RunFiles
 
-    place = settings["checkpoint"] or settings["resume"]
-    name = settings["name"] or (RunFiles.of_snapshot(place).snapshot.stem if place else "")
+    name, place, resume = settings["name"], settings["checkpoint"], settings["resume"]
+    if not name and (place or resume):
+        name = (RunFiles.at(place) if place else RunFiles.of_snapshot(resume)).snapshot.stem
     who = f"{settings['train_character']}_" if settings["train_character"] else ""
     drawn = f"{who}{settings['backbone']}_{time.strftime('%Y%m%d_%H%M%S')}"
     seed = settings["seed"]

@@ -37,8 +37,3 @@ def neutral(*shape: int) -> Controller:
 def controller_of(players: Group, seat: int) -> Controller:
     """The controllers that the player of ``seat`` held on each row."""
     return Controller(*(getattr(players, name)[..., seat] for name in Controller._fields))
-
-
-def take(controller: Controller, index: Array) -> Controller:
-    """The same rows of every column."""
-    return Controller(*(column[index] for column in controller))

@@ -9,21 +9,9 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from exphil.errors import OutputError
-
-
-class Logger(Protocol):
-    """Where numbers of a run go."""
-
-    def log(self, kind: str, values: Mapping[str, Any]) -> None:
-        """One line: what kind of event, and its numbers."""
-        ...
-
-    def close(self) -> None:
-        """Nothing more comes."""
-        ...
 
 
 class JsonLines:

@@ -13,6 +13,9 @@ traceback and exits with ``exit_code``; any other exception is a defect of ours.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 
 class ExphilError(Exception):
     """What is wrong, where, and what to do about it.
@@ -54,3 +57,22 @@ class PolicyError(ExphilError):
 
 class OutputError(ExphilError):
     """A place that cannot be written to."""
+
+
+def extra(module: str, name: str, what_for: str) -> Any:
+    """A library that only one of the extras installs.
+
+    Args:
+        module: What to import.
+        name: The extra of pyproject.toml that brings it.
+        what_for: What it is needed for, as half a sentence ("reading .7z archives").
+
+    Raises:
+        ExphilError: it is not installed; names the line that installs it.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ExphilError(
+            f"{what_for} needs {module}, which is not installed", fix=f'pip install "exphil[{name}]"'
+        ) from error

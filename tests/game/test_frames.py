@@ -23,7 +23,7 @@ def fields(game: Game) -> np.ndarray:
 
 
 def test_a_row_is_packed_so_that_every_column_is_aligned():
-    assert ROW_BYTES == ROW.itemsize == 8 + 4 * PLAYER.itemsize + NUM_ITEMS * ITEM.itemsize
+    assert ROW_BYTES == ROW.itemsize == 20 + 4 * PLAYER.itemsize + NUM_ITEMS * ITEM.itemsize
     assert ROW_BYTES % 4 == PLAYER.itemsize % 4 == ITEM.itemsize % 4 == 0
 
 

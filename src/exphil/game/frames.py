@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from exphil.game.time import GO_FRAME, answer
 
-SCHEMA_VERSION = 1
-"""1: first layout. Raise it, and add the reason here, whenever ROW changes its meaning or its order."""
+SCHEMA_VERSION = 2
+"""1: first layout. 2: the moving parts of stages. Raise it, and add the reason here, whenever ROW changes its meaning
+or its order."""
 
 Array = Any
 """A numpy array or a torch tensor; numpy cannot be asked to name the other without importing it."""
@@ -36,6 +37,9 @@ class Lacks(IntFlag):
     SPEEDS = 4  # Slippi < 3.5
     ITEM_OWNER = 8  # Slippi < 3.6, in a game with items
     HITLAG = 16  # Slippi < 3.8
+    STATE = 32  # Slippi < 2.0: on_ground, jumps and hitstun
+    ACTION_FRAME = 64  # Slippi < 0.2
+    PLATFORMS = 128  # Slippi < 3.18, on Fountain of Dreams
 
 
 PLAYER = np.dtype(
@@ -87,6 +91,10 @@ ROW = np.dtype(
         ("frame", "<i4"),
         ("stage", "<i2"),  # external number
         ("lacks", "<i2"),  # bits of Lacks
+        ("platforms", "<f4", (2,)),  # heights of Fountain of Dreams' left and right platform; 0 on other stages
+        ("stadium", "<i2"),  # number of Pokemon Stadium's transformation: as recorded, 0 = none
+        ("whispy", "u1"),  # which way Dream Land's Whispy blows: 0 not, 1 left, 2 right
+        ("padding", "u1"),
         ("players", PLAYER, (2,)),
         ("nana", PLAYER, (2,)),
         ("items", ITEM, (NUM_ITEMS,)),
@@ -193,6 +201,21 @@ class Game:
     def lacks(self) -> Array:
         """int16 ``S``: bits of ``Lacks``."""
         return self.elements("int16")[..., 3]
+
+    @property
+    def platforms(self) -> Array:
+        """float32 ``S + (2,)``: heights of Fountain of Dreams' left and right platform, 0 on other stages."""
+        return self.elements("float32")[..., 2:4]
+
+    @property
+    def stadium(self) -> Array:
+        """int16 ``S``: Pokemon Stadium's transformation, 0 for none."""
+        return self.elements("int16")[..., 8]
+
+    @property
+    def whispy(self) -> Array:
+        """uint8 ``S``: which way Dream Land's Whispy blows: 0 not, 1 left, 2 right."""
+        return self.rows[..., 18]
 
     @property
     def players(self) -> Group:

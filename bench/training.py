@@ -11,6 +11,7 @@ import torch
 
 from exphil import assemble
 from exphil.config.layers import Settings, resolve
+from exphil.data import baselines
 from exphil.data.corpus import Corpus
 from exphil.evaluate.offline import measure
 from exphil.train import loop
@@ -97,6 +98,6 @@ def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: 
             }
             if not curve or curve[-1]["updates"] != run.updates:
                 curve.append(line)
-    fitted = assemble.baselines.of_corpus(learned, options.seats.all_frames)
+    fitted = baselines.of_corpus(learned, options.seats.all_frames)
     report = measure(policy, walked, fitted)
     return Trained(curve, report, spent, run.frames, sum(parameter.numel() for parameter in policy.parameters()))

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from exphil.assemble import EMBEDDING_WIDTH, embedded
+from exphil.assemble.network import EMBEDDING_WIDTH, embedded
 from exphil.config.groups import COMMANDS, GROUPS
 from exphil.config.option import Option, options_by_name, options_of
 from exphil.config.presets import PRESETS

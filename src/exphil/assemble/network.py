@@ -1,0 +1,134 @@
+"""The policy: its parts, its weights, and the agent that plays it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from exphil.assemble.games import table
+from exphil.config.layers import Settings
+from exphil.errors import PolicyError
+from exphil.features.observation import IDS, Table
+
+if TYPE_CHECKING:
+    import torch
+
+    from exphil.models.backbone import Backbone
+    from exphil.models.policy import Policy
+    from exphil.play.agent import Agent
+    from exphil.train.checkpoint import PolicyFile
+
+EMBEDDING_WIDTH = 64
+HEAD_RESIDUAL, HEAD_HIDDEN = 128, 64
+
+
+def widths(settings: Settings) -> tuple[int, ...]:
+    """Width of every layer: ``--hidden``, one number repeated ``--num-layers`` times in a recurrent backbone."""
+    model = settings.model
+    if len(model.hidden) == 1 and model.backbone != "mlp":
+        return model.hidden * (model.num_layers or 2)
+    return model.hidden
+
+
+def _mlp(settings: Settings, size: int) -> Backbone:
+    from exphil.models.mlp import MLP
+
+    model = settings.model
+    return MLP(size, widths(settings), model.dropout, model.layer_norm, model.residual)
+
+
+def _recurrent(cell: Literal["gru", "lstm"], settings: Settings, size: int) -> Backbone:
+    from exphil.models.recurrent import Recurrent
+
+    return Recurrent(cell, size, widths(settings), settings.model.dropout)
+
+
+BACKBONES: dict[str, Callable[[Settings, int], Backbone]] = {
+    "mlp": _mlp,
+    "gru": partial(_recurrent, "gru"),
+    "lstm": partial(_recurrent, "lstm"),
+}
+
+
+def policy(settings: Settings) -> Policy:
+    """A fresh policy; its numbers come from torch's random state."""
+    from exphil.models.embed import Embed
+    from exphil.models.head import Head
+    from exphil.models.policy import Policy
+
+    layout = table(settings)
+    vocabularies = tuple(dict.fromkeys(size for _, size in IDS))
+    kinds = [vocabularies.index(size) for _, size in IDS]
+    embed = Embed(layout.floats, kinds, vocabularies, EMBEDDING_WIDTH)
+    backbone = BACKBONES[settings.model.backbone or "mlp"](settings, embed.output_size)
+    head = Head(
+        backbone.output_size,
+        HEAD_RESIDUAL,
+        HEAD_HIDDEN,
+        settings.model.dropout,
+        settings.model.head == "autoregressive",
+    )
+    return Policy(embed, backbone, head, layout.controller)
+
+
+OPTIONS_OF_PART = {
+    "embed": "--num-player-names or --allow-missing",
+    "backbone": "--backbone, --hidden or --num-layers",
+    "head": "--head",
+}
+
+
+def load_weights(policy: Policy, weights: dict[str, torch.Tensor], where: str) -> None:
+    """Load weights strictly.
+
+    Raises:
+        PolicyError: naming the first difference, both sides, and the option that probably differs.
+    """
+    from exphil.train.checkpoint import fit_weights
+
+    try:
+        fit_weights(policy, weights, where)
+    except PolicyError as error:
+        option = OPTIONS_OF_PART[error.what.removeprefix("parameter ").partition(".")[0]]
+        raise PolicyError(error.what, where, f"probably {option} differs from the run that wrote it") from None
+
+
+def trained(file: PolicyFile, where: str) -> tuple[Settings, Policy]:
+    """The options and the policy of a policy file.
+
+    Raises:
+        PolicyError: it was trained with another feature table, or its weights do not fit its options.
+    """
+    settings = Settings.from_flat("train", file.config)
+    check_fingerprint(table(settings), file.fingerprint, where)
+    built = policy(settings)
+    load_weights(built, file.weights, where)
+    return settings, built
+
+
+def check_fingerprint(table: Table, fingerprint: str, where: str) -> None:
+    """Refuse weights that were trained on other numbers.
+
+    Raises:
+        PolicyError: with both fingerprints.
+    """
+    if table.fingerprint != fingerprint:
+        raise PolicyError(
+            f"trained on feature table {fingerprint}; this exphil makes {table.fingerprint} of the same options",
+            where,
+            "play it with the exphil that trained it, or train it anew",
+        )
+
+
+def agent(settings: Settings, policy: Policy, device: torch.device, seat: int, games: int, seed: int | None) -> Agent:
+    """A trained policy in one seat of ``games`` games; ``seed`` None plays the likeliest action."""
+    from exphil.models.policy import TorchPlayer
+    from exphil.play.agent import Agent
+
+    return Agent(TorchPlayer(policy, device), table(settings), seat, games, seed)
+
+
+def embedded(table: Table) -> int:
+    """Numbers of one frame after its ids are looked up: what the first layer sees."""
+    return table.floats + table.ids * EMBEDDING_WIDTH

@@ -13,7 +13,7 @@ import torch
 import report
 import training
 from exphil import assemble
-from exphil.data.loader import Gather
+from exphil.data.loader import Rows
 from exphil.game.frames import ROW_BYTES
 from exphil.train import loop
 
@@ -29,13 +29,12 @@ def main() -> None:
     plan = assemble.plan(options, corpus, 0)
     batches = assemble.loader(options, corpus, plan, training.CPU)
     stretch, repeat = plan.window + 1, 20
-    gather = Gather(corpus, stretch)
-    firsts = [torch.from_numpy(plan.pick(0, step).first) for step in range(repeat)]
+    rows, picks = Rows(corpus, plan.window, assemble.table(options)), [plan.pick(0, step) for step in range(repeat)]
     size = plan.batch * stretch * ROW_BYTES
-    source = torch.from_numpy(corpus.rows)[: size // ROW_BYTES * repeat].reshape(repeat, -1).clone()
+    source = torch.randint(0, 255, (repeat, size), dtype=torch.uint8)
     target = torch.empty(size, dtype=torch.uint8)
     copied = report.cpu_seconds(lambda: [target.copy_(part[:size]) for part in source], args.best_of) / repeat
-    gathered = report.cpu_seconds(lambda: [gather(first) for first in firsts], args.best_of) / repeat
+    gathered = report.cpu_seconds(lambda: [rows.free(rows.gather(pick)) for pick in picks], args.best_of) / repeat
     loaded = report.cpu_seconds(lambda: [batches.load(0, step) for step in range(repeat)], args.best_of) / repeat
     policy = assemble.policy(options)
     run = loop.Run(policy, assemble.optimizer(options, policy), training.CPU)

@@ -24,6 +24,9 @@ from exphil.envs.replay import ReplayEnvironment
 from exphil.features import action
 from exphil.game.controller import controller_of
 from exphil.replays import slp
+from exphil.replays.choosing import Choice
+from exphil.replays.library import Loaded, Reading, load
+from exphil.replays.sources import Source
 from exphil.train import checkpoint
 from exphil.train.loop import EpochDone
 
@@ -43,10 +46,11 @@ def main() -> None:
     game = replay.game[FIRST : FIRST + FRAMES]
     with tempfile.TemporaryDirectory() as folder:
         settings = resolve("train", {**FLAGS, "--checkpoints-dir": folder}, {})
-        corpus = Corpus.of([(Entry(0, GAME, replay.characters[SEAT]), game.seen_from(SEAT))])
+        corpus = Corpus.of([(Entry(0, GAME, replay.characters[SEAT], seat=SEAT), game)])
+        used = [found for found in load([Source(path)], Reading(Choice(player=SEAT + 1))) if isinstance(found, Loaded)]
         began = time.process_time()
         files = assemble.files_of(settings)
-        job = assemble.training(settings, files, (corpus, None), [path], None, lambda: False)
+        job = assemble.training(settings, files, (corpus, None), used, None, lambda: False)
         losses = [event.train for event in job.events if isinstance(event, EpochDone)]
         seconds = time.process_time() - began
         trained, policy = assemble.trained(checkpoint.load_policy(files.policy), str(files.policy))

@@ -14,6 +14,7 @@ from exphil.config.layers import Settings, resolve
 from exphil.data import baselines
 from exphil.data.corpus import Corpus
 from exphil.evaluate.offline import measure
+from exphil.replays.sources import Source
 from exphil.train import loop
 from exphil.train.validate import held_out_loss
 
@@ -53,7 +54,7 @@ def settings(replays: Path, flags: dict[str, Any]) -> Settings:
     typed = {
         "--" + name.replace("_", "-"): value if isinstance(value, bool) else str(value) for name, value in flags.items()
     }
-    return resolve("train", {"--replays": str(replays), "--device": "cpu", **typed}, {})
+    return resolve("train", {"--replays": str(replays), "--device": "cpu", "--no-precompute": True, **typed}, {})
 
 
 def full_games(root: Path) -> list[Path]:
@@ -64,7 +65,7 @@ def full_games(root: Path) -> list[Path]:
 
 def games(options: Settings, paths: list[Path]) -> Corpus:
     """The games of some files."""
-    return assemble.read(options, paths, lambda _: None).corpus
+    return assemble.read(options, [Source(path) for path in paths]).corpus
 
 
 def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: int, every: int) -> Trained:

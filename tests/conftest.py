@@ -28,6 +28,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing that a run writes beside itself lands in the repository, and no run finds what another one left."""
+    os.chdir(tmp_path_factory.mktemp("work"))
+
+
 @pytest.fixture(scope="session")
 def replays() -> Path:
     """The folder of real replays, with its ``manifest.json``."""

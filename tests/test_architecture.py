@@ -17,17 +17,19 @@ import pytest
 
 from exphil import assemble
 from exphil.cli.main import MODULES
-from exphil.config.groups import COMMANDS, OPTIONS
+from exphil.config.commands import COMMANDS
+from exphil.config.groups import OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "exphil"
 ROAD = (
-    *("errors", "game", "replays", "envs", "features", "data", "models", "train", "play", "rl", "evaluate"),
+    *("errors", "files", "game", "replays", "envs", "features", "data", "models", "train", "play", "rl", "evaluate"),
     *("selfplay", "config", "assemble", "cli"),
 )
 TORCH_FREE = (
     *(
         "errors.py",
+        "files.py",
         "game/",
         "replays/",
         "envs/",
@@ -37,7 +39,7 @@ TORCH_FREE = (
         "play/fast.py",
         "play/umi.py",
     ),
-    *(f"data/{name}.py" for name in ("corpus", "sampler", "lanes", "windows", "walk", "baselines")),
+    *(f"data/{name}.py" for name in ("corpus", "sampler", "lanes", "windows", "walk", "baselines", "kept")),
 )
 BORDERS = {  # a library -> the only places that may import it
     "onnx": ("models/export.py", "play/fast.py"),
@@ -48,7 +50,7 @@ BORDERS = {  # a library -> the only places that may import it
     "trackio": ("train/metrics.py",),
     "ray": ("selfplay/workers.py",),
     "melee": ("envs/dolphin",),
-    "numba": ("replays/kernels.py", "envs/sim"),
+    "numba": ("replays/kernels.py", "replays/packing.py", "envs/sim"),
     "cyclopts": ("cli/",),
     "rich": ("cli/terminal.py",),
     "yaml": ("config/layers.py",),
@@ -60,12 +62,18 @@ REFUSED = {"utils", "util", "common", "helpers", "misc", "base", "core", "new", 
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_COMMAND = 400, 60, 100
 NO_COMMANDS = ("cli/terminal.py", "cli/parse.py")
 OPTION_NAMES = [
-    "all_frames", "allow_missing", "augment", "backbone", "batch_size", "checkpoint", "checkpoints_dir",
-    "config", "decay_steps", "device", "dropout", "dry_run", "dual_port", "epochs", "head", "hidden", "json",
-    "layer_norm", "log_interval", "loss_positions", "lr", "lr_schedule", "max_files", "max_grad_norm",
-    "mirror_prob", "name", "num_layers", "num_player_names", "optimizer", "player_port", "preset", "quiet",
-    "replays", "residual", "resume", "save_best", "seed", "sequence_mode", "stride", "temporal", "threads",
-    "train_character", "val_split", "verbose", "warmup_steps", "weight_decay", "window_size", "workers",
+    "all_frames", "allow_missing", "augment", "backbone", "balance_characters", "batch_size", "cache",
+    "cache_augmented", "cache_compress", "cache_dir", "cache_embeddings", "characters", "checkpoint",
+    "checkpoints_dir", "config", "decay_steps", "device", "dropout", "dry_run", "dual_port", "epochs",
+    "error_log", "gc_every", "head", "hidden", "html", "json", "layer_norm", "learn_player_styles", "log_interval",
+    "loss_positions", "lr", "lr_schedule", "max_files", "max_grad_norm", "min_player_games", "min_quality",
+    "mirror_prob", "mmap_embeddings", "mmap_path", "name", "noise_prob", "noise_scale", "num_layers",
+    "num_noisy_variants", "num_player_names", "optimizer", "player_mode", "player_port", "player_registry",
+    "precompute", "prefetch", "prefetch_buffer", "preset", "quiet", "replays", "residual", "resume",
+    "rollbacks", "save_best", "seed", "sequence_mode", "show_errors", "show_quality_stats", "skip_duplicates",
+    "skip_errors", "stages", "stream_chunk_frames", "stream_chunk_size", "stride", "style", "temporal",
+    "threads", "train_character", "val_split", "verbose", "warmup_steps", "weight_decay", "window_size",
+    "workers",
 ]  # fmt: skip
 READ_BY_CONFIG = {"preset", "config"}  # they choose layers, so config/layers.py itself acts on them
 
@@ -243,7 +251,7 @@ def test_every_module_says_what_it_is():
 
 
 def test_every_command_has_a_module_and_the_other_way_round():
-    assert set(COMMANDS) == set(MODULES), "a command stands in config.groups.COMMANDS and in cli.main.MODULES"
+    assert set(COMMANDS) == set(MODULES), "a command stands in config.commands.COMMANDS and in cli.main.MODULES"
 
 
 def test_the_list_of_options_is_frozen():

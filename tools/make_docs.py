@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from exphil.assemble.network import EMBEDDING_WIDTH, embedded
-from exphil.config.groups import COMMANDS, GROUPS
+from exphil.config.commands import COMMANDS
+from exphil.config.groups import GROUPS
 from exphil.config.option import Option, options_by_name, options_of
 from exphil.config.presets import PRESETS
 from exphil.features.action import COMPONENTS
-from exphil.features.observation import IDS, NEEDED, Section, Table
+from exphil.features.observation import NEEDED, Section, Table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -99,6 +100,9 @@ floats in all. Without it such files are left out and counted.
 
 ## Ids
 
+`own_style` is there with `--player-mode learned` only: then the table has {learned} floats, the one-hot `style` being
+gone, and 0, nobody in particular, is looked up as zeros.
+
 | place | name | vocabulary |
 |---|---|---|
 {vocabularies}
@@ -116,7 +120,7 @@ What the policy answers with: the class of each part, in this order.
 def features_page() -> str:
     """Every number that a policy sees of one frame, and the parts of the action it answers with."""
     names = options_by_name(GROUPS)["num_player_names"].default
-    table, older = Table(names, False), Table(names, True)
+    table, older, learned = Table(names, False), Table(names, True), Table(names, False, "learned")
     bits = [(f"has_{(bit.name or '').lower()}", says) for bit, says in NEEDED.items()]
     return FEATURES.format(
         names=names,
@@ -130,7 +134,10 @@ def features_page() -> str:
         sections="\n".join(map(_section_row, table.sections)),
         rows="\n".join(_float_rows(table)),
         presence="\n".join(f"| {at} | `{name}` | {says} |" for at, (name, says) in enumerate(bits, table.floats)),
-        vocabularies="\n".join(f"| {place} | `{name}` | {size} |" for place, (name, size) in enumerate(IDS)),
+        vocabularies="\n".join(
+            f"| {place} | `{found.name}` | {found.vocabulary} |" for place, found in enumerate(learned.vocabularies)
+        ),
+        learned=learned.floats,
         parts="\n".join(f"| {place} | `{part.name}` | {part.classes} |" for place, part in enumerate(COMPONENTS)),
     )
 

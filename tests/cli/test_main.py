@@ -13,7 +13,8 @@ import pytest
 from exphil import __version__
 from exphil.cli import main as cli
 from exphil.cli.parse import parse
-from exphil.config.groups import COMMANDS, OPTIONS
+from exphil.config.commands import COMMANDS
+from exphil.config.groups import OPTIONS
 from exphil.errors import DataError
 
 
@@ -94,7 +95,7 @@ MISSPELLED = [
     ("train --residual=maybe", "error: flag --residual: 'maybe' is not yes or no"),
     ("train --max-files -1", "error: flag --max-files: '-1' must be at least 1"),
     ("evaluate", "error: evaluate needs POLICY: snapshot or policy file"),
-    ("replays info", "error: replays info needs FILE: a .slp file"),
+    ("replays info", "error: replays info needs FILE: a replay (.slp, .slp.gz, .slp.xz), or ARCHIVE/MEMBER"),
     ("train --config no.yaml", "error: file no.yaml: cannot be read: No such file or directory"),
     ("train --hidden 8 8", "error: train has no use for '8'\n"
      "  hint: options begin with --, and lists are written with commas: 512,512"),

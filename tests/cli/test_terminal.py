@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exphil.cli.terminal import ASCII_BLOCKS, BLOCKS, Terminal, show_settings
+from exphil.cli.terminal import ASCII_BLOCKS, BLOCKS, Terminal, show_settings, shown_age, shown_bytes
 from exphil.config.layers import resolve
 
 
@@ -53,6 +53,41 @@ def test_several_errors_and_their_hints():
     made, _, err = terminal()
     made.error("one\n  hint: do\ntwo")
     assert err.text == "error: one\n  hint: do\nerror: two\n"
+
+
+@pytest.mark.parametrize("answer", [False, True])
+def test_bars_are_an_answer_or_talk(answer):
+    made, out, err = terminal()
+    made.bars("t", [("fox", 4000), ("フラ", 1), ("e\x1b[2J", 0), ("x" * 50, 2000)], width=4, answer=answer)
+    told, other = (out, err) if answer else (err, out)
+    assert other.text == ""
+    lines = told.text.splitlines()
+    assert lines[0] == "t"
+    assert lines[1] == "  fox" + " " * 29 + "     4,000 ████"
+    assert lines[2] == "  フラ" + " " * 28 + "         1 █", "a wide letter takes two places"
+    assert lines[3] == "  e?[2J" + " " * 27 + "         0", "nothing that steers the terminal"
+    assert lines[4] == "  " + "x" * 32 + "     2,000 ██"
+
+
+def test_bars_of_talk_are_dropped_by_quiet_and_plain_where_blocks_cannot_be_shown():
+    made, out, err = terminal(quiet=True, encoding="ascii")
+    made.bars("t", [("a", 1)])
+    assert (out.text, err.text) == ("", "")
+    made.bars("t", [("a", 1)], width=2, answer=True)
+    assert out.text == "t\n  a         1 ##\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.00 kB"), (63712345, "63.7 MB"), (123456789012, "123 GB")],
+)
+def test_sizes_are_for_people(count, shown):
+    assert shown_bytes(count) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(-5, "now"), (59, "now"), (60, "1 min"), (7300, "2 h"), (2e5, "2 d")])
+def test_ages_are_for_people(seconds, shown):
+    assert shown_age(seconds) == shown
 
 
 def test_data_is_one_json_object_on_standard_output():

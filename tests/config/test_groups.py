@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exphil.config.groups import COMMANDS, GROUPS, OPTIONS
+from exphil.config.commands import COMMANDS
+from exphil.config.groups import GROUPS, OPTIONS
 from exphil.config.option import options_of
 from exphil.config.presets import PRESETS
 

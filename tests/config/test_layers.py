@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from exphil.config.groups import COMMANDS, OPTIONS
+from exphil.config.commands import COMMANDS
+from exphil.config.groups import OPTIONS
 from exphil.config.layers import Settings, jsonable, resolve
 from exphil.config.presets import PRESETS
 from exphil.errors import OptionError
@@ -23,7 +24,38 @@ TWO: dict[str, tuple[str, str]] = {
     "allow_missing": ("true", "false"),
     "all_frames": ("true", "false"),
     "val_split": ("0.1", "0.25"),
+    "characters": ("fox,captain_falcon", "marth"),
+    "stages": ("battlefield", "final_destination,dream_land"),
+    "min_quality": ("40", "80"),
+    "show_quality_stats": ("true", "false"),
+    "skip_duplicates": ("false", "true"),
+    "rollbacks": ("last", "first"),
+    "balance_characters": ("true", "false"),
+    "skip_errors": ("false", "true"),
+    "show_errors": ("false", "true"),
+    "error_log": ("a.txt", "b.txt"),
+    "precompute": ("false", "true"),
+    "cache": ("false", "true"),
+    "cache_dir": ("a", "b"),
+    "cache_compress": ("true", "false"),
+    "stream_chunk_size": ("3", "4"),
+    "stream_chunk_frames": ("1000", "2000"),
+    "prefetch": ("false", "true"),
+    "prefetch_buffer": ("1", "3"),
+    "cache_embeddings": ("true", "false"),
+    "cache_augmented": ("true", "false"),
+    "num_noisy_variants": ("0", "4"),
+    "mmap_embeddings": ("true", "false"),
+    "mmap_path": ("a.npy", "b.npy"),
+    "gc_every": ("0", "50"),
+    "noise_prob": ("0.1", "0.5"),
+    "noise_scale": ("0.0", "0.1"),
     "num_player_names": ("0", "7"),
+    "learn_player_styles": ("true", "false"),
+    "player_registry": ("a.json", "b.json"),
+    "min_player_games": ("2", "3"),
+    "player_mode": ("learned", "one_hot"),
+    "style": ("MANG#0", "nobody"),
     "augment": ("true", "false"),
     "mirror_prob": ("0.25", "0.75"),
     "temporal": ("true", "false"),
@@ -63,6 +95,7 @@ TWO: dict[str, tuple[str, str]] = {
     "quiet": ("true", "false"),
     "verbose": ("true", "false"),
     "json": ("true", "false"),
+    "html": ("a.html", "b.html"),
 }
 BESIDE = {  # flags that a value needs beside it to be allowed
     "loss_positions": {"--sequence-mode": "windows"},

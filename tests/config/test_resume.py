@@ -35,7 +35,11 @@ def test_the_environment_of_today_is_not_the_run():
 
 
 @pytest.mark.parametrize(
-    ("flag", "value"), [("--batch-size", "16"), ("--seed", "2"), ("--val-split", "0.5"), ("--hidden", "9")]
+    ("flag", "value"),
+    [
+        *(("--batch-size", "16"), ("--seed", "2"), ("--val-split", "0.5"), ("--hidden", "9")),
+        *(("--player-mode", "learned"), ("--player-registry", "other.json")),
+    ],
 )
 def test_what_the_run_is_made_of_is_kept(flag, value):
     with pytest.raises(OptionError, match=f"flag {flag}: a resumed run keeps its"):
@@ -44,6 +48,13 @@ def test_what_the_run_is_made_of_is_kept(flag, value):
 
 def test_the_same_value_is_no_change():
     assert again(("--batch-size", "8"))["batch_size"] == 8
+
+
+def test_an_option_younger_than_the_run_is_kept_at_its_default():
+    old = {name: value for name, value in SAVED.items() if name not in ("learn_player_styles", "player_registry")}
+    asked = {"--resume": "run.pt", "--player-registry": "a.json", "--learn-player-styles": True}
+    with pytest.raises(OptionError, match="flag --learn-player-styles: a resumed run keeps its False"):
+        resumed(resolve("train", asked, {}), old, 3)
 
 
 def test_a_run_that_is_through_says_how_it_goes_on():

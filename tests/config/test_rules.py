@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exphil.config.groups import COMMANDS, OPTIONS
+from exphil.config.commands import COMMANDS
+from exphil.config.groups import OPTIONS
 from exphil.config.layers import resolve
 from exphil.config.rules import RULES
 from exphil.errors import OptionError
@@ -75,6 +76,14 @@ def test_warmup_ends_before_decay():
     assert train(warmup_steps="5", decay_steps="5")["decay_steps"] == 5
 
 
+def test_styles_need_names():
+    assert problem(learn_player_styles=True, num_player_names="0") == (
+        "--learn-player-styles gives players numbers and --num-player-names 0 leaves no room for them\n"
+        "  hint: drop one of them"
+    )
+    assert not train(learn_player_styles=True, player_registry="a.json", min_player_games="2").notices
+
+
 def test_rules_apply_only_where_their_options_are():
     settings = resolve("evaluate", {"--dual-port": True}, {})
     assert "backbone" not in settings and settings["dual_port"]
@@ -94,6 +103,9 @@ def test_rules_apply_only_where_their_options_are():
         ({"--weight-decay": "1"}, "flag --weight-decay has no effect; it needs --optimizer adamw, lamb or muon"),
         ({"--decay-steps": "9"}, "flag --decay-steps has no effect; it needs another --lr-schedule"),
         ({"--mirror-prob": "1"}, "flag --mirror-prob has no effect; it needs --augment"),
+        ({"--player-registry": "a"}, "flag --player-registry has no effect; it needs --learn-player-styles"),
+        ({"--min-player-games": "2"}, "flag --min-player-games has no effect; it needs --learn-player-styles"),
+        ({"--player-mode": "learned"}, "flag --player-mode has no effect; it needs --learn-player-styles"),
         ({"--stride": "9", "--backbone": "gru"}, "flag --stride has no effect; it needs windows"),
     ],
 )

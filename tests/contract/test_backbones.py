@@ -153,14 +153,16 @@ def batch(replays):
     """Real decisions of both players of one game."""
     from exphil.data.corpus import Corpus, Entry
     from exphil.data.lanes import Lanes
-    from exphil.data.loader import Loader
+    from exphil.data.loader import Loader, Rows
     from exphil.replays import slp
 
     replay = slp.read(replays / "ice_climbers_vs_captain_falcon_pokemon_stadium_019.slp")
-    corpus = Corpus.of((Entry(0, "", 1), replay.game.seen_from(seat)) for seat in (0, 1))
+    corpus = Corpus.of((Entry(0, "", 1, seat=seat), replay.game) for seat in (0, 1))
     plan = Lanes(corpus.first, corpus.decisions, 24, 60, 0.0, 0)
     table = assemble.table(settings("gru"))
-    return Loader(corpus, plan, table, torch.device("cpu"), all_frames=False, last_only=False).load(0, 1)
+    return Loader(
+        corpus, plan, Rows(corpus, plan.window, table), torch.device("cpu"), all_frames=False, last_only=False
+    ).load(0, 1)
 
 
 def policy(name: str, head: str) -> Policy:

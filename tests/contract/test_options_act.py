@@ -6,6 +6,7 @@ tables must hold every option there is.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from exphil.config.groups import OPTIONS
 from exphil.config.layers import Settings, resolve
 from exphil.data.sampler import split
 from exphil.game.frames import Lacks
+from exphil.replays.sources import Source, find
 from exphil.train import runtime
 
 CPU = torch.device("cpu")
@@ -29,10 +31,18 @@ GRU = {"--backbone": "gru", "--hidden": "8"}
 WINDOWS = {**GRU, "--sequence-mode": "windows"}
 
 ELSEWHERE = {
+    "player_registry": "end_to_end/test_styles.py: the file is written, read and extended",
+    "style": "end_to_end/test_styles.py: another style, other predictions",
+    "skip_errors": "end_to_end/test_reading.py: --fail-fast stops at the first bad file",
+    "show_errors": "end_to_end/test_reading.py: names bad files",
+    "error_log": "end_to_end/test_reading.py: the file names all",
+    "show_quality_stats": "end_to_end/test_reading.py: bars",
+    "gc_every": "train/test_session.py: collections are counted",
     "resume": "end_to_end/test_road.py: Ctrl-C and resume",
     "preset": "config/test_layers.py: precedence of layers",
     "config": "config/test_layers.py: precedence of layers",
     "json": "end_to_end/test_road.py: evaluate --json; cli/test_replays.py: scan --json",
+    "html": "cli/test_stats.py: the page is written",
     "quiet": "cli/test_terminal.py and test_quiet_and_verbose below",
     "verbose": "cli/test_terminal.py and test_quiet_and_verbose below",
     "dry_run": "test_dry_run_prints_and_writes_nothing below",
@@ -56,6 +66,11 @@ def folder(tmp_path_factory, replays: Path) -> Path:
     return root
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 def settings(folder: Path, *flags: dict[str, Any]) -> Settings:
     typed: dict[str, Any] = {"--replays": str(folder), "--max-files": "3"}
     for more in flags:
@@ -64,18 +79,55 @@ def settings(folder: Path, *flags: dict[str, Any]) -> Settings:
 
 
 def games(asked: Settings) -> Any:
-    corpus, used, _ = assemble.read(asked, assemble_paths(asked), lambda _: None)
+    corpus, used, _ = assemble.read(asked, sources(asked))
     return (
-        [path.parent.name for path in used],
+        [file.source.path.parent.name for file in used],
         [(e.name, e.character) for e in corpus.entries],
         int(corpus.length.sum()),
     )
 
 
-def assemble_paths(asked: Settings) -> list[Path]:
-    from exphil.replays.library import find
+def sources(asked: Settings) -> list[Source]:
+    return find(asked.data.replays, asked.data.max_files).sources
 
-    return find(asked.data.replays, asked.data.max_files)
+
+def contents(asked: Settings) -> Any:
+    corpus = assemble.read(asked, sources(asked)).corpus
+    return [hashlib.sha256(corpus.game(at).rows.tobytes()).hexdigest() for at in range(len(corpus.entries))]
+
+
+def kept(asked: Settings) -> Any:
+    """The files of the store after two readings, and which of them the second one wrote."""
+    shutil.rmtree("cache", ignore_errors=True)
+    assemble.read(asked, sources(asked))
+    before = {path: path.stat().st_mtime_ns for path in asked.cachedir.cache_dir.rglob("*.game")}
+    assemble.read(asked, sources(asked))
+    written = [path for path, changed in before.items() if path.stat().st_mtime_ns != changed]
+    return sorted((str(path.parent.parent), path.stat().st_size) for path in before), len(written)
+
+
+def fed(asked: Settings) -> Any:
+    """How batches are made: from what, how far ahead, and what is open meanwhile."""
+    corpus = assemble.read(asked, sources(asked)).corpus
+    batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
+    source = batches._source
+    batches.load(0, 0)
+    rows = getattr(source, "_rows", None)
+    ahead, most = len(batches._coming), batches.corpus.shelf.most
+    files = sorted(path.name for path in Path().rglob("*.npy"))
+    return type(source).__name__, ahead, most, files, None if rows is None else (type(rows).__name__, len(rows))
+
+
+def noise(asked: Settings) -> Any:
+    """Stretches that get noise, and how far the numbers are from those without."""
+    corpus = assemble.read(asked, sources(asked)).corpus
+    plan, still = assemble.plan(asked, corpus, 0), assemble.plan(settings_without_noise(asked), corpus, 0)
+    one, two = (assemble.loader(asked, corpus, each, CPU).load(0, 0).floats for each in (plan, still))
+    return int((plan.pick(0, 0).noise > 0).sum()), round(float((one - two).std()), 6)
+
+
+def settings_without_noise(asked: Settings) -> Settings:
+    return asked.changed({"noise_prob": 0.0}, "test")
 
 
 def structure(asked: Settings) -> Any:
@@ -86,20 +138,20 @@ def structure(asked: Settings) -> Any:
 
 
 def picks(asked: Settings) -> Any:
-    corpus = assemble.read(asked, assemble_paths(asked), lambda _: None)[0]
+    corpus = assemble.read(asked, sources(asked))[0]
     plan = assemble.plan(asked, corpus, asked["seed"] or 0)
     first = plan.pick(0, 0)
     return type(plan).__name__, plan.window, plan.batch, plan.steps(0), first.first.tolist()
 
 
 def flips(asked: Settings) -> Any:
-    corpus = assemble.read(asked, assemble_paths(asked), lambda _: None)[0]
+    corpus = assemble.read(asked, sources(asked))[0]
     plan = assemble.plan(asked, corpus, 0)
     return sum(int(plan.pick(epoch, 0).mirrored.sum()) for epoch in range(20))
 
 
 def weights(asked: Settings) -> Any:
-    corpus = assemble.read(asked, assemble_paths(asked), lambda _: None)[0]
+    corpus = assemble.read(asked, sources(asked))[0]
     batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
     return [batches.load(0, step).weight.sum().item() for step in range(3)]
 
@@ -125,7 +177,7 @@ def moved(asked: Settings) -> Any:
     from exphil.train import loop
 
     torch.manual_seed(0)
-    corpus = assemble.read(asked, assemble_paths(asked), lambda _: None)[0]
+    corpus = assemble.read(asked, sources(asked))[0]
     policy = assemble.policy(asked)
     run = loop.Run(policy, assemble.optimizer(asked, policy), CPU)
     batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
@@ -135,6 +187,14 @@ def moved(asked: Settings) -> Any:
     return [parameter.detach().sum().item() for parameter in policy.parameters()]
 
 
+def styled(asked: Settings) -> Any:
+    """The number of each seat's player."""
+    corpus = assemble.read(asked, sources(asked))[0]
+    _, (found, _) = assemble.enrolled(asked, (corpus, None), None)
+    return [entry.style for entry in found.entries]
+
+
+STYLES = {"--learn-player-styles": True}
 ONE_BATCH = {**GRU, "--batch-size": "2"}
 ACTS: list[tuple[str, Callable[[Settings], Any], dict[str, Any], dict[str, Any]]] = [
     ("replays", games, {}, {"--replays": "other"}),
@@ -146,6 +206,31 @@ ACTS: list[tuple[str, Callable[[Settings], Any], dict[str, Any], dict[str, Any]]
     ("all_frames", weights, {**GRU, "--batch-size": "512"}, {"--all-frames": True}),
     ("val_split", lambda s: split(10, s.validation.val_split, 1), {}, {"--val-split": "0.3"}),
     ("num_player_names", lambda s: assemble.table(s).floats, {}, {"--num-player-names": "5"}),
+    ("learn_player_styles", styled, {}, STYLES),
+    ("min_player_games", styled, {**STYLES, "--dual-port": True}, {"--min-player-games": "2"}),
+    ("player_mode", lambda s: assemble.table(s).ids, STYLES, {"--player-mode": "learned"}),
+    ("characters", games, {}, {"--characters": "ice_climbers,kirby"}),
+    ("stages", games, {}, {"--stages": "fod"}),
+    ("min_quality", games, {}, {"--min-quality": "90"}),
+    ("skip_duplicates", games, {"--max-files": "9"}, {"--no-skip-duplicates": True}),
+    ("rollbacks", contents, {}, {"--rollbacks": "last"}),
+    ("balance_characters", picks, {**GRU, "--dual-port": True}, {"--balance-characters": True}),
+    ("precompute", kept, {}, {"--no-precompute": True}),
+    ("cache", kept, {}, {"--no-cache": True}),
+    ("cache_dir", kept, {}, {"--cache-dir": "elsewhere"}),
+    ("cache_compress", kept, {}, {"--cache-compress": True}),
+    ("stream_chunk_size", fed, GRU, {"--stream-chunk-size": "1"}),
+    ("stream_chunk_size", picks, GRU, {"--stream-chunk-size": "1"}),
+    ("stream_chunk_frames", picks, GRU, {"--stream-chunk-frames": "3000"}),
+    ("prefetch", fed, GRU, {"--no-prefetch": True}),
+    ("prefetch_buffer", fed, ONE_BATCH, {"--prefetch-buffer": "4"}),
+    ("cache_embeddings", fed, GRU, {"--cache-embeddings": True}),
+    ("cache_augmented", fed, {**GRU, "--augment": True}, {"--cache-augmented": True}),
+    ("num_noisy_variants", fed, {**GRU, "--augment": True, "--cache-augmented": True}, {"--num-noisy-variants": "1"}),
+    ("mmap_embeddings", fed, {**GRU, "--cache-embeddings": True}, {"--mmap-embeddings": True}),
+    ("mmap_path", fed, {**GRU, "--mmap-embeddings": True}, {"--mmap-path": "own.npy"}),
+    ("noise_prob", noise, {**GRU, "--augment": True}, {"--noise-prob": "1"}),
+    ("noise_scale", noise, {**GRU, "--augment": True}, {"--noise-scale": "0.1"}),
     ("augment", flips, {}, {"--augment": True}),
     ("augment", flips, GRU, {"--augment": True}),
     ("mirror_prob", flips, {**GRU, "--augment": True}, {"--mirror-prob": "1"}),
@@ -203,11 +288,11 @@ def test_threads_pins_torch():
 
 def test_allow_missing_adds_presence_bits_that_tell_old_from_new(folder):
     asked = settings(folder, {"--allow-missing": True})
-    corpus, used, _ = assemble.read(asked, assemble_paths(asked), lambda _: None)
+    corpus, used, _ = assemble.read(asked, sources(asked))
     table = assemble.table(asked)
-    lacking = {path.name: Lacks(int(corpus.game(at).lacks[0])) for at, path in enumerate(used)}
+    lacking = {file.source.name: Lacks(int(corpus.game(at).lacks[0])) for at, file in enumerate(used)}
     assert lacking[OLD] & Lacks.SPEEDS and not lacking[GAMES[0]] & Lacks.SPEEDS
-    bits = {path.name: table.encode(corpus.game(at)[:1])[0][0, -4:] for at, path in enumerate(used)}
+    bits = {file.source.name: table.encode(corpus.game(at)[:1])[0][0, -6:] for at, file in enumerate(used)}
     assert np.all(bits[GAMES[0]] == 1) and bits[OLD].min() == 0
 
 

@@ -47,7 +47,7 @@ def real(replays: Path) -> Corpus:
     names = ("peach_vs_marth_final_destination_028.slp", "ice_climbers_vs_captain_falcon_pokemon_stadium_019.slp")
     found = [slp.read(replays / name) for name in names]
     return Corpus.of(
-        (Entry(number, replay.path.name, replay.characters[seat]), replay.game.seen_from(seat))
+        (Entry(number, replay.path.name, replay.characters[seat], seat=seat), replay.game)
         for number, replay in enumerate(found)
         for seat in (0, 1)
     )

@@ -89,7 +89,7 @@ def test_copying_the_previous_controller_costs_what_the_peer_found(replays):
     def corpus(part: str) -> Corpus:
         found = [slp.read(path) for path in sorted((replays / "peer_split" / part).glob("*.slp"))]
         return Corpus.of(
-            (Entry(number, replay.path.name, replay.characters[seat]), replay.game.seen_from(seat))
+            (Entry(number, replay.path.name, replay.characters[seat], seat=seat), replay.game)
             for number, replay in enumerate(found)
             for seat in (0, 1)
         )

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from exphil.data.corpus import LONGEST_STRETCH, Corpus
+from exphil.data.corpus import Corpus
 from exphil.data.lanes import Lanes
-from exphil.data.loader import Gather, Loader
+from exphil.data.loader import Loader, Rows
+from exphil.data.shelf import Shelf
 from exphil.data.walk import Walk
 from exphil.data.windows import Windows
 from exphil.features import action
@@ -22,8 +23,14 @@ TABLE = Table(0, False)
 CPU = torch.device("cpu")
 
 
-def load(corpus: Corpus, plan, all_frames: bool = True, last_only: bool = False) -> Loader:
-    return Loader(corpus, plan, TABLE, CPU, all_frames=all_frames, last_only=last_only)
+def load(corpus: Corpus, plan, all_frames: bool = True, last_only: bool = False, ahead: int = 0) -> Loader:
+    source = Rows(corpus, plan.window, TABLE)
+    return Loader(corpus, plan, source, CPU, all_frames=all_frames, last_only=last_only, ahead=ahead)
+
+
+def laid_out(corpus: Corpus) -> np.ndarray:
+    """The rows of all entries end to end, as they are numbered."""
+    return np.concatenate([corpus.game(index).rows for index in range(len(corpus.entries))])
 
 
 def test_an_entrys_game_is_the_seats_rows(real, replays):
@@ -38,22 +45,37 @@ def test_an_entrys_game_is_the_seats_rows(real, replays):
 
 def test_a_part_shares_the_rows(real):
     part = real.part({1})
-    assert part.rows is real.rows
+    assert part.shelf is real.shelf
     assert part.games == 1 and len(part.entries) == 2
     assert np.array_equal(part.game(0).rows, real.game(2).rows)
     assert part.decisions.tolist() == real.decisions[2:].tolist()
 
 
-def test_gathered_stretches_are_plain_slices(make):
-    """Also those that begin on the very last row: rows of nothing follow it."""
+def test_gathered_stretches_are_plain_slices_with_nothing_after_a_game(make):
     small, lay = make
     corpus = lay([small(30, 1), small(17, 2)])
-    for length in (1, 2, 61, LONGEST_STRETCH):
-        first = np.array([0, 5, 29, 30, 46, 46])
-        got = Gather(corpus, length)(torch.from_numpy(first)).numpy()
-        assert got.shape == (6, length, ROW_BYTES)
-        for at, stretch in zip(first, got, strict=True):
-            assert np.array_equal(stretch, corpus.rows[at : at + length])
+    first, ends = np.array([0, 5, 29, 30, 46, 46]), np.array([30, 30, 30, 47, 47, 47])
+    out, touched = np.full((6, 61, ROW_BYTES), 255, np.uint8), np.ones(6, np.uint8)
+    for _ in range(2):
+        corpus.copy(first, out, touched)
+        for at, end, stretch in zip(first, ends, out, strict=True):
+            held = laid_out(corpus)[at : min(at + 61, end)]
+            assert np.array_equal(stretch[: len(held)], held) and not stretch[len(held) :].any()
+        first, ends = first[::-1], ends[::-1]
+
+
+def test_a_shelf_keeps_few_games_open_and_gives_the_same_rows(make):
+    small, lay = make
+    corpus = lay([small(30, seed) for seed in range(9)])
+    few = Corpus(Shelf(corpus.shelf.openers, most=2), corpus.entries, corpus.length)
+    rows = np.zeros((2, 4, 12, ROW_BYTES), np.uint8)
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        first = random.integers(0, 9 * 30, 4)
+        for held, out in zip((corpus, few), rows, strict=True):
+            held.copy(first, out, np.ones(4, np.uint8))
+        assert np.array_equal(*rows)
+        assert len(few.shelf._open) <= 2
 
 
 @pytest.mark.parametrize("kind", ["lanes", "windows", "single frames", "walk"])
@@ -66,8 +88,8 @@ def test_a_state_is_answered_by_the_next_rows_controller(real, kind):
         "single frames": lambda: Windows(first, decisions, 64, 1, 1, False, 0.0, 1),
         "walk": lambda: Walk(first, decisions, 4, 100),
     }[kind]()
-    held = action.encode(controller_of(Game(real.rows).players, 0))
-    loader = load(real, plan)
+    held = action.encode(controller_of(Game(laid_out(real)).players, 0))
+    loader, rows = load(real, plan), laid_out(real)
     for step in range(0, loader.steps(0), max(1, loader.steps(0) // 12)):
         batch, pick = loader.load(0, step), plan.pick(0, step)
         assert batch.floats.shape == (plan.batch, plan.window, TABLE.floats)
@@ -75,7 +97,7 @@ def test_a_state_is_answered_by_the_next_rows_controller(real, kind):
         for row in np.nonzero(pick.decisions)[0]:
             at, count = pick.first[row], pick.decisions[row]
             assert np.array_equal(batch.action[row, :count].numpy(), held[at + 1 : at + 1 + count])
-            floats, ids = TABLE.encode(Game(real.rows[at : at + count]))
+            floats, ids = TABLE.encode(Game(rows[at : at + count]))
             assert np.abs(batch.floats[row, :count].numpy() - floats).max() <= 1e-6
             assert np.array_equal(batch.ids[row, :count].numpy(), ids)
 
@@ -85,7 +107,7 @@ def test_no_action_comes_from_another_game(make):
     small, lay = make
     corpus = lay([small(11, 1), small(11, 2)])
     batch = load(corpus, Windows(corpus.first, corpus.decisions, 2, 10, 10, False, 0.0, 0)).load(0, 0)
-    held = action.encode(controller_of(Game(corpus.rows).players, 0))
+    held = action.encode(controller_of(Game(laid_out(corpus)).players, 0))
     wanted = {held[first + 1 : first + 11].tobytes() for first in corpus.first}
     assert {part.numpy().tobytes() for part in batch.action} == wanted
 
@@ -129,3 +151,11 @@ def test_a_batch_is_a_pure_function_of_epoch_and_step(real):
     before = loader.load(2, 5)
     loader.load(0, 0)
     assert all(torch.equal(a, b) for a, b in zip(before, loader.load(2, 5), strict=True))
+
+
+def test_gathering_ahead_changes_nothing(real):
+    plan = Lanes(real.first, real.decisions, 4, 30, 0.5, 3)
+    plain, ahead = load(real, plan), load(real, plan, ahead=3)
+    for epoch, step in [(0, 0), (0, 1), (0, 2), (0, 7), (0, 8), (1, 0), (0, 3), (1, plan.steps(1) - 1)]:
+        one, two = plain.load(epoch, step), ahead.load(epoch, step)
+        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 GAME = "fox_vs_falco_fountain_of_dreams_015.slp"
+OTHER = "fox_vs_fox_battlefield_016.slp"
 SMALL = ["--backbone", "gru", "--hidden", "8", "--epochs", "1", "--threads", "1", "--device", "cpu", "--seed", "1"]
 WHERE = (
     "  hint: Slippi Dolphin saves your games in its replay folder; public sets exist on Hugging Face and in the Slippi "
@@ -172,7 +173,7 @@ def test_missing_policy(one):
     ]
 
 
-def test_a_resumed_run_stays_the_run_it_is(one):
+def test_a_resumed_run_stays_the_run_it_is(one, replays):
     assert exphil("train", "--replays", "one", "--name", "a", *SMALL, cwd=one).returncode == 0
     words = ["train", "--resume", "checkpoints/a.pt", "--epochs", "2"]
     assert errors(exphil(*words, "--hidden", "16", "--seed", "9", cwd=one)) == [
@@ -185,7 +186,7 @@ def test_a_resumed_run_stays_the_run_it_is(one):
         "  hint: --epochs 2 goes on",
     ]
     (one / "more").mkdir()
-    shutil.copy(one / "one" / GAME, one / "more" / "other.slp")
+    shutil.copy(replays / OTHER, one / "more")
     shutil.copy(one / "one" / GAME, one / "more")
     assert errors(exphil(*words, "--replays", "more", cwd=one)) == [
         "error: more: not the games of the run (1 files then, 2 now)",

@@ -8,7 +8,7 @@ import torch
 
 from exphil.data.corpus import Corpus, Entry
 from exphil.data.lanes import Lanes
-from exphil.data.loader import Loader
+from exphil.data.loader import Loader, Rows
 from exphil.features import action
 from exphil.features.augment import mirror
 from exphil.features.observation import Table
@@ -85,7 +85,9 @@ def test_a_mirrored_batch_is_shipped_mirrored(replays):
     batches = []
     for corpus, share in zip(corpora, (1.0, 0.0), strict=True):
         plan = Lanes(corpus.first, corpus.decisions, 4, 50, share, 3)
-        loader = Loader(corpus, plan, table, torch.device("cpu"), all_frames=False, last_only=False)
+        loader = Loader(
+            corpus, plan, Rows(corpus, plan.window, table), torch.device("cpu"), all_frames=False, last_only=False
+        )
         batches.append(loader.load(0, 5))
     for left, right in zip(*batches, strict=True):
         assert torch.equal(left, right)

@@ -66,7 +66,7 @@ def test_the_default_layout_is_283_floats_and_4_ids():
     assert (TABLE.floats, TABLE.ids) == (283, 4)
 
 
-@pytest.mark.parametrize(("names", "missing", "floats"), [(112, False, 283), (0, False, 171), (112, True, 287)])
+@pytest.mark.parametrize(("names", "missing", "floats"), [(112, False, 283), (0, False, 171), (112, True, 289)])
 def test_the_options_of_the_table_change_its_width(names, missing, floats):
     table = Table(names, missing)
     assert table.floats == floats == sum(row.width for _, row in table.rows()) == table.encode(plain())[0].shape[-1]
@@ -92,15 +92,15 @@ def test_every_row_has_its_own_name():
 def test_presence_bits_say_what_a_file_holds(game):
     """An old file has the bits of what it lacks at 0, a new one has all at 1; the other floats stay the same."""
     table = Table(112, True)
-    names = [row.name for _, row in table.rows()][-4:]
-    assert names == ["has_invulnerable", "has_items", "has_speeds", "has_item_owner"]
+    names = [row.name for _, row in table.rows()][-6:]
+    assert names == ["has_action_frame", "has_state", "has_invulnerable", "has_items", "has_speeds", "has_item_owner"]
     old, new = game("marth_vs_falco_yoshis_story_025"), game("peach_vs_marth_final_destination_028")
-    assert (table.encode(new)[0][:, -4:] == 1).all()
-    bits = table.encode(old)[0][:, -4:]
-    assert (bits[:, :3] == 0).all()
-    assert np.array_equal(table.encode(old)[0][:, :-4], encode(old))
-    owners = table.encode(game("falco_vs_fox_pokemon_stadium_009"))[0][:, -4:]  # Slippi 3.3, with lasers
-    assert (owners == [1, 1, 0, 0]).all()
+    assert (table.encode(new)[0][:, -6:] == 1).all()
+    bits = table.encode(old)[0][:, -6:]
+    assert (bits == [1, 1, 0, 0, 0, 1]).all()
+    assert np.array_equal(table.encode(old)[0][:, :-6], encode(old))
+    owners = table.encode(game("falco_vs_fox_pokemon_stadium_009"))[0][:, -6:]  # Slippi 3.3, with lasers
+    assert (owners == [1, 1, 1, 1, 0, 0]).all()
 
 
 @pytest.mark.parametrize("name", GAMES)
@@ -284,6 +284,20 @@ def test_style_k_lights_exactly_slot_k_minus_1():
     assert not style[0].any() and not style[113].any()
 
 
+def test_a_learned_style_is_one_more_id_and_no_floats():
+    """Numbers the table has no room for are nobody's, as in the one-hot, for numpy and for torch."""
+    table, made = Table(112, False, "learned"), plain(116)
+    assert (table.floats, table.ids) == (171, 5) and table.vocabularies[-1][:3] == ("own_style", "style", 113)
+    columns(made)["players"]["style"][:, 0] = np.arange(-2, 114)
+    columns(made)["players"]["style"][:, 1] = 7  # the opponent's is no feature
+    floats, ids = table.encode(made)
+    assert np.array_equal(ids[:, 4], [0, 0, *range(113), 0]) and ids.dtype == np.int64
+    assert np.array_equal(floats, Table(0, False).encode(made)[0])
+    assert np.array_equal(table.encode(Game(torch.from_numpy(made.rows)))[1].numpy(), ids)
+    assert np.array_equal(ids[:, :4], TABLE.encode(made)[1])
+    assert Table(0, False, "learned") != Table(0, False) and Table(0, False, "learned").ids == 4
+
+
 def test_distances_are_measured_from_the_own_player():
     made = plain()
     row = columns(made)["players"]
@@ -304,5 +318,6 @@ def test_ids_are_actions_and_characters_of_both_players(game):
 
 def test_the_fingerprint_changes_with_every_parameter():
     tables = [Table(names, missing) for names in (0, 1, 112) for missing in (False, True)]
+    tables += [Table(names, False, "learned") for names in (1, 112)]
     assert len({table.fingerprint for table in tables}) == len(tables)
     assert Table(112, False).fingerprint == TABLE.fingerprint

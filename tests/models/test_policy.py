@@ -112,3 +112,21 @@ def test_ids_of_one_kind_share_a_table():
     made = policy("mlp")
     assert [table.num_embeddings for table in made.embed.tables] == [399, 33]
     assert made.embed.output_size == assemble.embedded(assemble.table(resolve("train", {}, {})))
+
+
+@pytest.mark.parametrize("names", ["7", "32", "398"])
+def test_learned_styles_have_a_table_of_their_own_in_which_nobody_is_zeros(names):
+    """Also where it is as large as the one of characters or of actions; and nobody stays zeros."""
+    flags = {"--learn-player-styles": True, "--player-mode": "learned", "--num-player-names": names, "--hidden": "8"}
+    asked = resolve("train", flags, {})
+    made = assemble.policy(asked)
+    assert [table.num_embeddings for table in made.embed.tables] == [399, 33, int(names) + 1]
+    layout = assemble.table(asked)
+    assert made.embed.output_size == assemble.embedded(layout) == 171 + 5 * 64
+    ids = torch.zeros(1, 3, 5, dtype=torch.int64)
+    ids[..., 4] = torch.tensor([0, 2, 5])
+    row = made.embed(torch.zeros(1, 3, layout.floats), ids)
+    assert not row[0, 0, -64:].any() and row[0, 1, -64:].any()
+    row.pow(2).sum().backward()
+    moved = made.embed.tables[2].weight.grad.abs().sum(1)
+    assert moved.nonzero().flatten().tolist() == [2, 5]

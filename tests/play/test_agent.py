@@ -16,6 +16,7 @@ from exphil.envs.replay import ReplayEnvironment
 from exphil.errors import OptionError
 from exphil.features import action
 from exphil.features.observation import Table
+from exphil.features.players import Registry
 from exphil.game.controller import Controller
 from exphil.game.frames import Game
 from exphil.models.policy import TorchPlayer
@@ -92,6 +93,34 @@ def test_games_side_by_side_are_played_like_one_alone(game):
             assert np.array_equal(decision.actions[0], alone[t].actions[0])
         if t >= 40:
             assert np.array_equal(decision.actions[1], alone[t - 40].actions[0])
+
+
+@pytest.mark.parametrize("mode", ["one_hot", "learned"])
+def test_an_agent_plays_like_whom_it_is_told(game, mode):
+    """Its number stands in the rows it encodes, in its own seat and in no other; the world's rows keep theirs."""
+    flags = {"--learn-player-styles": True, "--player-mode": mode, "--hidden": "16", "--num-player-names": "4"}
+    asked, players = resolve("train", flags, {}), Registry.build(["A#1", "A#1", "B#2"], 4)
+    torch.manual_seed(1)
+    model, before = assemble.policy(asked).eval(), game.rows.copy()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    seen = {}
+    for style in ("a#1", "B#2", "nobody", None):
+        agent = assemble.agent(asked, model, CPU, 1, 1, None, players=players, style=style)
+        seen[style] = np.concatenate([decision.log_prob for decision in watched(agent, game, 60, 1)])
+        rows = game.seen_from(1)
+        rows.players.style[:, 0] = players.named(style) if style else 0
+        floats, ids = (torch.from_numpy(part)[None, :60] for part in assemble.table(asked).encode(rows))
+        with torch.inference_mode():
+            choice, _ = model(floats, ids, model.initial_state(1), None, None)
+        assert np.abs(seen[style] - choice.log_prob[0].sum(-1).numpy()).max() <= 1e-4
+    assert np.array_equal(seen["nobody"], seen[None])
+    assert len({tuple(found) for found in seen.values()}) == 3 and np.array_equal(game.rows, before)
+    with pytest.raises(OptionError, match="no style 'C#3'"):
+        assemble.agent(asked, model, CPU, 0, 1, None, players=players, style="C#3")
+    with pytest.raises(OptionError, match="the policy knows no players"):
+        assemble.agent(asked, model, CPU, 0, 1, None, style="A#1")
 
 
 class Counting:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from exphil.errors import ReplayError
-from exphil.replays import container
-from exphil.replays.container import Layout, Seat, Start
+from exphil.replays import container, slp
+from exphil.replays.container import Seat, Start
 
 SEATS = (Seat(1, 1, True, 4), Seat(3, 22, True, 4))
 
@@ -26,9 +26,8 @@ def file_of(declared: int, events: bytes, table: dict[int, int]) -> bytes:
     )
 
 
-def metadata_of(element: bytes) -> dict[str, object]:
-    data = b"U\x08metadata" + element
-    return container.metadata(data, Layout(0, 0, np.zeros(256, np.int64), ()))
+def metadata_of(element: bytes) -> dict[str, object] | None:
+    return container.metadata(b"raw" + b"U\x08metadata" + element, 3)
 
 
 def test_the_size_table_is_read_whole():
@@ -42,6 +41,22 @@ def test_the_size_table_is_read_whole():
         0x38: 0xFFFF,
         0x39: 0,
     }
+    assert np.flatnonzero(found.declared).tolist() == [0x35, 0x36, 0x37, 0x38]
+
+
+def test_a_table_that_does_not_end_with_an_entry_is_told(replays):
+    data = file_of(1000, b"", {0x36: 0x1A0, 0x37: 0x3F})
+    data = data[:16] + bytes([data[16] + 1]) + data[17:] + b"\x38"
+    found = container.layout(data, "x")
+    assert found.problems[-1] == "byte 16: the table of payload sizes has 1 bytes too many"
+    assert found.first == len(data)
+    assert np.flatnonzero(found.declared).tolist() == [0x35, 0x36, 0x37]
+
+
+def test_the_start_events_size_is_told_by_the_table_alone():
+    data = file_of(1000, b"", {0x37: 0x3636, 0x36: 0x1A0, 0x38: 0x3F})
+    assert container.start_size(data, "x") == (len(data), 0x1A0)
+    assert container.start_size(file_of(1000, b"", {0x37: 0x3636}), "x")[1] == 0
 
 
 @pytest.mark.parametrize(
@@ -76,25 +91,59 @@ def test_a_table_that_cannot_be_is_refused(table):
 
 
 @pytest.mark.parametrize(
-    ("version", "taken"), [((1, 7, 1), 0), ((2, 0, 0), 1), ((3, 19, 9), 1), ((3, 20, 0), 0), ((4, 0, 0), 0)]
+    ("version", "taken"), [((0, 1, 0), 1), ((1, 7, 1), 1), ((3, 19, 9), 1), ((3, 20, 0), 1), ((4, 0, 0), 0)]
 )
 def test_versions_at_the_border(version, taken):
     if taken:
-        container.check_supported(start(version), "x")
+        container.check_version(start(version), "x")
     else:
         with pytest.raises(ReplayError) as caught:
-            container.check_supported(start(version), "x")
-        assert caught.value.what == f"recorded by Slippi {'.'.join(map(str, version))}; versions 2.0 to 3.19 are read"
+            container.check_version(start(version), "x")
+        assert caught.value.what == "recorded by Slippi 4.0.0; versions 0.1 to 3.19 are read"
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 4])
-def test_other_numbers_of_players(count):
-    with pytest.raises(ReplayError, match=f"players in the game: {count}; games of two are read"):
-        container.check_supported(start((3, 14, 0), SEATS[:1] * count), "x")
+def test_a_newer_minor_version_is_read_and_told(replays):
+    data = bytearray((replays / "edge_v3_12_short.slp").read_bytes())
+    whole = slp.parse(bytes(data), Path("x"))
+    first = container.layout(bytes(data), "x").first
+    data[first + 2] = 20
+    newer = slp.parse(bytes(data), Path("x"))
+    assert newer.problems == (f"byte {first}: a version newer than 3.19; what it added is not read",)
+    assert (newer.game.rows == whole.game.rows).all()
 
 
-def test_the_teams_flag_alone_refuses_nothing():
-    container.check_supported(replace(start((3, 14, 0)), teams=True), "x")
+def test_a_game_that_nobody_plays_is_refused(replays):
+    data = bytearray((replays / "edge_v3_12_short.slp").read_bytes())
+    first = container.layout(bytes(data), "x").first
+    for port in range(4):
+        data[first + 0x66 + 0x24 * port] = 3
+    with pytest.raises(ReplayError, match=f"nobody plays by the start event at offset {first}"):
+        slp.parse(bytes(data), Path("x"))
+
+
+def test_a_head_is_enough_to_peek(replays):
+    for path in sorted(replays.glob("*.slp")):
+        data = path.read_bytes()
+        try:
+            told = slp.peek(path)
+        except ReplayError as error:
+            with pytest.raises(ReplayError) as caught:
+                slp.peek_bytes(data, str(path))
+            assert caught.value.what == error.what
+            continue
+        assert slp.peek_bytes(data[: slp.HEAD_BYTES], "x")._replace(block=b"") == told._replace(block=b"")
+        assert slp.peek_bytes(data, "x") == told
+        assert repr(container.start_block(data, container.layout(data, "x"), "x")) == repr(told)
+
+
+def test_a_start_event_beyond_the_head(replays):
+    """A damaged table says that it is longer than any we know: a peek takes what it knows."""
+    path = replays / "edge_fuzz_wrong_frame_numbers.slp"
+    assert len(slp.peek(path).block) == 1 + 16801
+    head = path.read_bytes()[: slp.HEAD_BYTES]
+    assert slp.peek_bytes(head, "x").seats == slp.peek(path).seats
+    with pytest.raises(ReplayError, match="no game start event at offset"):
+        slp.peek_bytes(head[:-1], "x")  # a whole file then, and cut
 
 
 def test_tags_and_codes_are_read_as_they_were_typed(replays):
@@ -111,7 +160,7 @@ def test_tags_and_codes_are_read_as_they_were_typed(replays):
 def test_metadata_of_a_real_file(replays, manifest):
     name = "captain_falcon_vs_captain_falcon_dream_land_001.slp"
     data = (replays / name).read_bytes()
-    found = container.metadata(data, container.layout(data, "x"))
+    found = container.metadata(data, container.layout(data, "x").end)
     assert found["playedOn"] == manifest[name]["played_on"]
     assert found["lastFrame"] == manifest[name]["frames"] - 124
     assert [found["players"][key]["names"]["code"] for key in "01"] == manifest[name]["codes_or_tags"]
@@ -147,4 +196,4 @@ def test_metadata_of_every_type(element, expected):
 )
 @pytest.mark.timeout(20)
 def test_damaged_metadata_is_none(element):
-    assert metadata_of(element) == {}
+    assert metadata_of(element) is None

@@ -1,264 +1,231 @@
-"""Finding, listing, choosing and loading."""
+"""Loading: every file is answered, in order, from the store or the file, whatever happens to either meanwhile."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import struct
 import threading
-from dataclasses import asdict
-from itertools import islice
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import py7zr
 import pytest
 
 from exphil.errors import DataError
-from exphil.game.frames import Lacks
 from exphil.game.ids import Character
 from exphil.replays import library, slp
-from exphil.replays.library import Choice, Loaded, ReplayRecord, Skip
+from exphil.replays.choosing import Choice, Skip
+from exphil.replays.library import Loaded, Reading, load, preflight
+from exphil.replays.sources import Source, find
+from exphil.replays.store import Store
 
-FOX_FALCO = "fox_vs_falco_fountain_of_dreams_015.slp"  # 3.12.0, ports 1 and 2
-OLD = "falco_vs_ganondorf_battlefield_010.slp"  # 2.0.1
-DITTO = "edge_v3_12_short.slp"  # Marth against Marth
-HINT = (
-    "Slippi Dolphin saves your games in its replay folder; public sets exist on Hugging Face and in the Slippi "
-    "Discord; pass --replays FOLDER or set EXPHIL_REPLAYS_DIR"
-)
-
-
-def only(path: Path, choice: Choice | None = None) -> Loaded | Skip:
-    (answer,) = library.load([path], choice or Choice(), workers=1)
-    return answer
+NAMES = ["edge_v3_12_short.slp", "edge_ports_p1_p4.slp", "fox_vs_falco_fountain_of_dreams_015.slp"]
+BAD = "edge_not_slp_text.slp"
+ALL = Choice(allow_missing=True, both=True)
 
 
-def skipped(path: Path, choice: Choice | None = None) -> tuple[str, str]:
-    answer = only(path, choice)
-    assert isinstance(answer, Skip)
-    assert answer.path == path
-    return answer.reason, answer.detail
+@pytest.fixture
+def folder(replays, tmp_path: Path) -> Path:
+    """Three games and a file that is none."""
+    made = tmp_path / "games"
+    made.mkdir()
+    for name in (*NAMES, BAD):
+        shutil.copy(replays / name, made)
+    return made
 
 
-def seats(path: Path, **choice: object) -> tuple[int, ...]:
-    answer = only(path, Choice(**choice))
-    assert isinstance(answer, Loaded), answer
-    return answer.seats
+def answers(place: Path, how: Reading) -> list[Loaded | Skip]:
+    return list(load(find(place).sources, how))
 
 
-class TestFind:
-    def test_every_folder_in_one_order(self, tmp_path):
-        for name in ("b/2.slp", "b/1.slp", "a.slp", "b/c/d.SLP", "notes.txt", "b.slp.gz"):
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).touch()
-        (tmp_path / "folder.slp").mkdir()
-        found = library.find(tmp_path)
-        assert [path.relative_to(tmp_path).as_posix() for path in found] == ["a.slp", "b/1.slp", "b/2.slp", "b/c/d.SLP"]
-        assert library.find(tmp_path, max_files=2) == found[:2]
-
-    @pytest.mark.parametrize(
-        ("name", "what"),
-        [("gone", "no such folder: {}"), ("file", "{} is not a folder"), ("empty", "no .slp files in {}")],
-    )
-    def test_nothing_to_read_is_said_with_where_to_get_some(self, tmp_path, name, what):
-        (tmp_path / "file").touch()
-        (tmp_path / "empty").mkdir()
-        with pytest.raises(DataError) as caught:
-            library.find(tmp_path / name)
-        assert (caught.value.what, caught.value.fix) == (what.format(tmp_path / name), HINT)
-
-    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may list every folder")
-    def test_a_folder_that_cannot_be_listed_is_not_passed_over(self, tmp_path):
-        (tmp_path / "locked").mkdir(mode=0)
-        with pytest.raises(DataError, match="cannot be listed"):
-            library.find(tmp_path)
+def games(place: Path, how: Reading) -> list[Loaded]:
+    return [answer for answer in answers(place, how) if isinstance(answer, Loaded)]
 
 
-class TestDescribe:
-    def test_a_game(self, replays, manifest):
-        record = library.describe(replays / FOX_FALCO)
-        entry = manifest[FOX_FALCO]
-        assert asdict(record) == {
-            "file": str(replays / FOX_FALCO),
-            "sha256": entry["sha256"],
-            "frames": entry["frames"],
-            "rows": entry["rows_raw"],
-            "version": "3.12.0",
-            "stage": "fountain_of_dreams",
-            "ports": [1, 2],
-            "characters": ["fox", "falco"],
-            "codes": ["ZIFF#549", "KAII#147"],
-            "problems": [],
-        }
-        assert record.readable
-
-    def test_a_tag_stands_in_for_a_code_and_nothing_for_neither(self, replays):
-        assert library.describe(replays / "marth_vs_falco_pokemon_stadium_024.slp").codes == [None, "JOEY"]
-
-    def test_a_file_that_cannot_be_read_has_the_same_fields(self, replays):
-        path = replays / "edge_not_slp_text.slp"
-        record = library.describe(path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        assert record == ReplayRecord(str(path), digest, problems=["not a Slippi replay (no raw element at offset 0)"])
-        assert not record.readable
-        assert (record.frames, record.rows, record.version, record.stage) == (0, 0, None, None)
-        assert record.ports == record.characters == record.codes == []
-
-    def test_a_file_that_is_not_there(self, tmp_path):
-        record = library.describe(tmp_path / "gone.slp")
-        assert record == ReplayRecord(
-            str(tmp_path / "gone.slp"), problems=["cannot be read (No such file or directory)"]
-        )
-
-    def test_our_own_defect_is_called_one(self):
-        record = library.describe("no path at all")  # type: ignore[arg-type]
-        (problem,) = record.problems
-        assert problem.startswith("a defect of the reader, please report it with this file: AttributeError: ")
-
-
-class TestScan:
-    def test_processes_give_the_same_in_the_same_order(self, replays):
-        paths = sorted(replays.glob("edge_*"))[:20]
-        alone = list(library.scan(paths, workers=1))
-        assert [record.file for record in alone] == [str(path) for path in paths]
-        assert list(library.scan(paths, workers=2)) == alone
-        assert sum(record.readable for record in alone) == 9
-
-    def test_it_can_be_left_early(self, replays):
-        paths = sorted(replays.glob("edge_*"))
-        assert len(list(islice(library.scan(paths, workers=2), 3))) == 3
-
-    def test_a_killed_process_is_told(self, replays):
-        class Deadly:
-            def __reduce__(self):
-                return os._exit, (9,)  # what unpickles it dies
-
-        with pytest.raises(DataError, match="was killed") as caught:
-            list(library.scan([replays / DITTO] * 30 + [Deadly()], workers=2))  # type: ignore[list-item]
-        assert caught.value.fix == "try again with --workers 1"
-
-    def test_nothing(self):
-        assert list(library.scan([])) == []
-
-
-class TestChoice:
-    def test_players_are_counted_over_occupied_ports(self, replays):
-        path = replays / "edge_ports_p1_p4.slp"
-        assert seats(path) == (0,)
-        assert seats(path, player=2) == (1,)
-        assert seats(path, both=True) == (0, 1)
-
-    @pytest.mark.parametrize("player", [0, 3, 4])
-    def test_a_player_who_is_not_there(self, replays, player):
-        assert skipped(replays / FOX_FALCO, Choice(player=player)) == ("player", f"player {player} of 2")
-
-    def test_a_character_is_taken_from_whatever_seat(self, replays):
-        assert seats(replays / FOX_FALCO, character=Character.FALCO) == (1,)
-        assert seats(replays / FOX_FALCO, character=Character.FOX, player=2) == (0,)
-        assert seats(replays / FOX_FALCO, character=Character.FOX, both=True) == (0, 1)
-        assert seats(replays / DITTO, character=Character.MARTH) == (0, 1)
-
-    @pytest.mark.parametrize("both", [False, True])
-    def test_a_character_nobody_plays(self, replays, both):
-        answer = skipped(replays / FOX_FALCO, Choice(character=Character.MARTH, both=both))
-        assert answer == ("character", "fox against falco; wanted marth")
-
-    def test_only_legal_stages(self, replays):
-        assert skipped(replays / "edge_banned_stage_full.slp") == ("stage", "stage_23")
-
-    def test_no_computers(self, replays):
-        reason, detail = skipped(replays / "edge_cpu_player_p1.slp")
-        assert (reason, detail) == ("computer", "port 1")
-
-    def test_missing_columns_are_named_or_allowed(self, replays):
-        speeds = "speeds (recorded from 3.5 on)"
-        all_of = f"Slippi 2.0.1 lacks invulnerable (recorded from 2.1 on), items (recorded from 3.0 on), {speeds}"
-        assert skipped(replays / OLD) == ("columns", all_of)
-        assert skipped(replays / OLD, Choice(needed=Lacks.SPEEDS)) == ("columns", f"Slippi 2.0.1 lacks {speeds}")
-        assert seats(replays / OLD, allow_missing=True) == (0,)
-        assert seats(replays / OLD, needed=Lacks(0)) == (0,)
-        hitlag = replays / "captain_falcon_vs_captain_falcon_dream_land_001.slp"
-        assert seats(hitlag) == (0,), "hitlag is not read by default"
-        assert skipped(hitlag, Choice(needed=Lacks.HITLAG))[0] == "columns"
-
-    def test_too_short(self, replays, tmp_path):
-        """The same game cut after two seconds, and one frame before."""
-        data = (replays / DITTO).read_bytes()
-        whole = slp.parse(data, Path("x"))
-        layout = slp.container.layout(data, "x")
-        at, answers = layout.first, {}
-        while data[at] != 0x39:
-            if data[at] == slp.container.FRAME_START:
-                answers[struct.unpack(">i", data[at + 1 : at + 5])[0] + 123] = at
-            at += 1 + int(layout.sizes[data[at]])
-        assert whole.frames > 120
-        path = tmp_path / "short.slp"
-        path.write_bytes(data[: answers[119]])
-        assert skipped(path) == ("short", "119")
-        path.write_bytes(data[: answers[120]])
-        assert seats(path) == (0,)
-
-    def test_no_game(self, replays):
-        assert skipped(replays / "edge_ffa_3p.slp") == ("unreadable", "players in the game: 3; games of two are read")
-        assert skipped(replays / "edge_unfinalised_one_frame.slp") == ("unreadable", "no complete frame")
-
-    def test_our_own_defect_is_called_one(self):
-        assert "a defect of the reader" in skipped("no path at all")[1]  # type: ignore[arg-type]
-
-
-class TestLoad:
-    def test_every_file_is_answered_in_order(self, replays):
-        paths = sorted(replays.glob("*.slp"))
-        alone = list(library.load(paths, Choice(allow_missing=True), workers=1))
-        assert [answer.path if isinstance(answer, Skip) else answer.replay.path for answer in alone] == paths
-        together = list(library.load(paths, Choice(allow_missing=True), workers=4))
-        for one, other in zip(alone, together, strict=True):
-            if isinstance(one, Loaded):
-                assert isinstance(other, Loaded)
-                assert one.seats == other.seats
-                assert (one.replay.game.rows == other.replay.game.rows).all()
-            else:
-                assert one == other
-
-    def test_it_looks_only_a_little_ahead(self, replays):
-        asked = []
-
-        def paths():
-            for path in [replays / DITTO] * 1000:
-                asked.append(path)
-                yield path
-
-        answers = library.load(paths(), Choice(), workers=2)
-        next(answers)
-        assert len(asked) == 5
-        next(answers)
-        assert len(asked) == 6
-        before = threading.active_count()
-        answers.close()
-        assert threading.active_count() < before, "a run that stops early leaves no thread behind"
-
-    def test_the_filters_of_the_start_block_read_no_game(self, replays, tmp_path):
-        """Cut behind the start block there is no game, and still the reason is the character."""
-        path = tmp_path / "head.slp"
-        path.write_bytes((replays / FOX_FALCO).read_bytes()[:1024])
-        assert skipped(path, Choice(character=Character.KIRBY))[0] == "character"
-        assert skipped(path)[0] == "unreadable"
-
-
-def test_skips_are_counted_by_reason(replays, tmp_path):
-    shutil.copy(replays / "edge_not_slp_text.slp", tmp_path / "a.slp")
-    for name in ("b.slp", "c.slp"):
-        shutil.copy(replays / OLD, tmp_path / name)
-    shutil.copy(replays / FOX_FALCO, tmp_path / "d.slp")
-    answers = list(library.load(library.find(tmp_path), Choice(needed=Lacks.SPEEDS)))
-    skips = [answer for answer in answers if isinstance(answer, Skip)]
-    assert library.summary(skips) == [
-        (
-            2,
-            "files: recorded before Slippi wrote columns that are read; training with --allow-missing takes it, "
-            "such as b.slp (Slippi 2.0.1 lacks speeds (recorded from 3.5 on))",
-        ),
-        (1, "file: cannot be read, such as a.slp (not a Slippi replay (no raw element at offset 0))"),
+def told(found: list[Loaded | Skip]) -> list[object]:
+    """What must be equal however files are read: all but the way to open them; and the rows."""
+    return [
+        answer if isinstance(answer, Skip) else (replace(answer, open=None), answer.open().game(1).rows.tobytes())
+        for answer in found
     ]
-    assert str(skips[0]) == f"{tmp_path / 'a.slp'}: cannot be read (not a Slippi replay (no raw element at offset 0))"
-    assert library.summary([]) == []
+
+
+def spoil(path: Path) -> None:
+    """Other bytes, same size, same time of change: who reads it notices, who knows it does not look."""
+    before = path.stat()
+    path.write_bytes(bytes(before.st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def kept(store: Store) -> list[Path]:
+    return list(map(store.path, store.keys()))
+
+
+def test_every_file_is_answered_in_order_for_every_number_of_workers(replays):
+    found = [Source(path) for path in sorted(replays.glob("*.slp"))]
+    alone = list(load(found, Reading(ALL, workers=1)))
+    names = [answer.file if isinstance(answer, Skip) else str(answer.source) for answer in alone]
+    assert names == [str(source) for source in found]
+    assert told(alone) == told(list(load(found, Reading(ALL, workers=4))))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_store_gives_what_the_files_give_and_no_file_is_read_twice(folder, tmp_path, compressed):
+    plain = told(answers(folder, Reading(ALL)))
+    made = [Store(tmp_path / "cache", compressed=compressed) for _ in range(2)]
+    assert told(answers(folder, Reading(ALL, store=made[0]))) == plain
+    assert len(made[0].keys()) == 3
+    for name in NAMES:
+        spoil(folder / name)
+    how = Reading(ALL, store=made[1], workers=3)
+    assert [answer for answer in preflight(find(folder).sources, how) if isinstance(answer, Source)] == [
+        Source(folder / name) for name in sorted(NAMES)
+    ]
+    assert told(answers(folder, how)) == plain
+    assert not any(made[1].wrote(answer.digest) for answer in games(folder, how))
+    last = Reading(ALL, "last", Store(tmp_path / "cache", "last"))
+    assert games(folder, last) == [], "another rollback choice is another game: the file is read"
+
+
+def test_a_choice_is_made_of_kept_games_too(folder, tmp_path):
+    store = Store(tmp_path / "cache")
+    answers(folder, Reading(ALL, store=store))
+    fox = Choice(allow_missing=True, character=Character.FALCO)
+    alone = told(answers(folder, Reading(fox)))
+    assert told(answers(folder, Reading(fox, store=store))) == alone
+    assert [type(answer) for answer in alone].count(Skip) >= 2
+
+
+@pytest.mark.parametrize("kind", ["zip", "7z"])
+def test_members_of_an_archive_are_unpacked_once(folder, tmp_path, kind):
+    path = tmp_path / "packed" / f"a.{kind}"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") if kind == "zip" else py7zr.SevenZipFile(path, "w") as file:
+        for name in (*NAMES, BAD):
+            file.write(folder / name, name)
+    plain = {answer.digest: answer.open().game().rows.tobytes() for answer in games(folder, Reading(ALL))}
+    sources = find(path.parent).sources
+    for _ in range(2):
+        found = list(load(sources, Reading(ALL, store=Store(tmp_path / "cache"), workers=2)))
+        opened = {a.digest: a.open().game().rows.tobytes() for a in found if isinstance(a, Loaded)}
+        assert opened == plain and sum(isinstance(answer, Skip) for answer in found) == 1
+    spoil(path)
+    again = list(load([s for s in sources if s.name != BAD], Reading(ALL, store=Store(tmp_path / "cache"))))
+    assert {answer.digest for answer in again} == set(plain)
+
+
+def test_it_looks_only_a_little_ahead(replays):
+    asked = []
+
+    def wanted():
+        for source in [Source(replays / NAMES[0])] * 1000:
+            asked.append(source)
+            yield source
+
+    found = load(wanted(), Reading(ALL, workers=2))
+    next(found)
+    assert len(asked) == 5
+    next(found)
+    assert len(asked) == 6
+    before = threading.active_count()
+    found.close()
+    assert threading.active_count() < before, "a run that stops early leaves no thread behind"
+
+
+def test_without_a_store_games_are_held_or_read_again(folder):
+    held, again = (games(folder, Reading(ALL, hold=hold)) for hold in (True, False))
+    rows = [answer.open().game().rows.tobytes() for answer in held]
+    assert [answer.open().game().rows.tobytes() for answer in again] == rows
+    assert held[0].open() is held[0].open() and again[0].open() is not again[0].open()
+    for name in NAMES:
+        spoil(folder / name)
+    assert [answer.open().game().rows.tobytes() for answer in held] == rows
+    with pytest.raises(DataError, match="changed while it was being used") as caught:
+        again[0].open()
+    assert caught.value.fix == "start the run again"
+    (folder / again[0].source.name).unlink()
+    with pytest.raises(DataError, match="was readable before and is no longer"):
+        again[0].open()
+
+
+def test_a_store_that_cannot_be_written_is_said_once_and_games_are_held(folder, tmp_path):
+    (tmp_path / "file").touch()
+    store = Store(tmp_path / "file" / "cache")
+    found = games(folder, Reading(ALL, store=store))
+    assert store.trouble is not None and "cannot be written" in store.trouble
+    for name in NAMES:
+        (folder / name).unlink()
+    assert [len(answer.open().game()) for answer in found] == [answer.frames for answer in found] and len(found) == 3
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_damaged_game_is_read_from_its_file_again_and_kept_anew(folder, tmp_path, compressed):
+    """Found when it is opened: by this run that saw it whole, or by the next."""
+    plain = told(answers(folder, Reading(ALL)))
+    for turn in range(4):
+        store = Store(tmp_path / "cache", compressed=compressed)
+        found = answers(folder, Reading(ALL, store=store))
+        for path in kept(store):
+            data = path.read_bytes()
+            at = [len(data) - 200, 300, 2, len(data) // 2][turn]
+            path.write_bytes(data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :])
+        assert told(found) == plain
+        assert list(map(store.verify, store.keys())) == [None] * 3
+        kept(store)[0].unlink()
+
+
+def test_a_game_whose_file_and_kept_copy_are_both_gone_is_an_error(folder, tmp_path):
+    store = Store(tmp_path / "cache")
+    found = games(folder, Reading(ALL, store=store))
+    for name in NAMES:
+        (folder / name).unlink()
+    assert [len(answer.open().game()) for answer in found] == [answer.frames for answer in found]
+    store.clear()
+    with pytest.raises(DataError, match="was readable before and is no longer") as caught:
+        found[0].open()
+    assert str(found[0].source) in str(caught.value)
+
+
+def test_a_folder_that_changes_while_it_is_read(folder, tmp_path):
+    """A file that vanishes is left out with its reason; one that is new is not there yet."""
+    sources = find(folder).sources
+    (folder / NAMES[1]).unlink()
+    shutil.copy(folder / NAMES[0], folder / "new.slp")
+    how = Reading(ALL, store=Store(tmp_path / "cache"))
+    looked = list(preflight(sources, how))
+    assert [answer.reason for answer in looked if isinstance(answer, Skip)] == ["unreadable", "unreadable"]
+    for found in (load(sources, how), load(sources, how)):
+        reasons = {a.file: (a.reason, a.detail) for a in found if isinstance(a, Skip)}
+        assert reasons[str(folder / NAMES[1])] == ("unreadable", "cannot be read (No such file or directory)")
+        assert len(reasons) == 2
+
+
+def test_a_file_that_is_written_while_it_is_read_is_not_known_by_its_new_time(folder, tmp_path, monkeypatch):
+    """Else the next run would take the old game for the new file."""
+    path, digest = folder / NAMES[0], slp.digest
+    old, new = path.read_bytes(), (folder / NAMES[2]).read_bytes()
+
+    def slow(data: bytes) -> str:
+        path.write_bytes(new)  # somebody writes between our reading and our remembering
+        return digest(data)
+
+    monkeypatch.setattr(library.slp, "digest", slow)
+    store = Store(tmp_path / "cache")
+    (first,) = load([Source(path)], Reading(ALL, store=store))
+    monkeypatch.undo()
+    assert isinstance(first, Loaded) and first.digest == digest(old)
+    (second,) = load([Source(path)], Reading(ALL, store=store))
+    assert isinstance(second, Loaded) and second.digest == digest(new)
+    assert np.array_equal(second.open().game().rows, slp.read(path).game.rows)
+
+
+def test_fresh_reads_every_file_again(folder, tmp_path):
+    answers(folder, Reading(ALL, store=Store(tmp_path / "cache")))
+    before = {path: path.stat().st_mtime_ns for path in kept(Store(tmp_path / "cache"))}
+    fresh = Store(tmp_path / "cache", fresh=True)
+    found = games(folder, Reading(ALL, store=fresh))
+    assert all(fresh.wrote(answer.digest) for answer in found)
+    assert all(path.stat().st_mtime_ns > changed for path, changed in before.items())
+    assert [answer.open().frames for answer in found] == [answer.frames for answer in found]

@@ -9,23 +9,26 @@ import pytest
 
 from exphil.config.layers import Settings, resolve
 from exphil.data.corpus import Corpus, Entry
-from exphil.replays import slp
+from exphil.replays.choosing import Choice
+from exphil.replays.library import Loaded, Reading, load
+from exphil.replays.sources import Source
 
 NAMES = ("peach_vs_marth_final_destination_028.slp", "fox_vs_fox_battlefield_016.slp")
 
 
 @pytest.fixture(scope="session")
-def files(replays: Path) -> list[Path]:
+def files(replays: Path) -> list[Loaded]:
     """The two replays."""
-    return [replays / name for name in NAMES]
+    how = Reading(Choice(allow_missing=True))
+    return [found for found in load([Source(replays / name) for name in NAMES], how) if isinstance(found, Loaded)]
 
 
 @pytest.fixture(scope="session")
-def corpus(files: list[Path]) -> Corpus:
+def corpus(files: list[Loaded]) -> Corpus:
     """One seat of 700 and one of 500 frames."""
     return Corpus.of(
-        (Entry(number, path.name, 1), slp.read(path).game[300 : 1000 - 200 * number].seen_from(number))
-        for number, path in enumerate(files)
+        (Entry(number, file.source.name, 1), file.open().game(number)[300 : 1000 - 200 * number])
+        for number, file in enumerate(files)
     )
 
 

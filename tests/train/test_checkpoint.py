@@ -9,6 +9,7 @@ import resource
 import subprocess
 import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,17 @@ def full_disk(folder: Path):
 
 def big() -> dict[str, object]:
     return {**SNAPSHOT, "policy": {"layer.weight": torch.zeros(200_000)}}
+
+
+def test_the_registry_of_players_travels_in_both_files(tmp_path):
+    """And a file from before there were styles has an empty one."""
+    words = {"players": {"version": 1, "size": 4, "players": {"A#1": {"number": 1, "games": 2}}, "aliases": {}}}
+    checkpoint.save_snapshot(tmp_path / "run.pt", SNAPSHOT | words)
+    checkpoint.save_policy(tmp_path / "run.safetensors", replace(POLICY, **words))
+    for name in ("run.pt", "run.safetensors"):
+        assert checkpoint.load_policy(tmp_path / name).players == words["players"]
+    checkpoint.save_snapshot(tmp_path / "run.pt", SNAPSHOT)
+    assert checkpoint.load_policy(tmp_path / "run.pt").players == {}
 
 
 def test_a_snapshot_comes_back_as_it_was(snapshot):

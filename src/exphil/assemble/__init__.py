@@ -1,13 +1,14 @@
 """Configuration to objects: the only room that knows both.
 
 Constructors take plain numbers; rooms that import torch are opened inside builders. ``games`` says what is read and as
-what numbers, ``network`` what answers, ``batches`` what it learns from, ``training`` puts a run together. The literal
-tables (``BACKBONES``, ``OPTIMIZERS``) name every choice of an option and its builder.
+what numbers, ``players`` in whose style, ``network`` what answers, ``batches`` what it learns from, ``training`` puts a
+run together. The literal tables (``BACKBONES``, ``OPTIMIZERS``) name every choice of an option and its builder.
 """
 
-from exphil.assemble.batches import carries_state, loader, plan, walk, window
-from exphil.assemble.games import choice, read, table
+from exphil.assemble.batches import carries_state, forecast, loader, plan, walk, window
+from exphil.assemble.games import choice, kept_in, read, reading, store, streams, table
 from exphil.assemble.network import BACKBONES, agent, check_fingerprint, embedded, load_weights, policy, trained, widths
+from exphil.assemble.players import check_registry, enrolled, registry_before, styles
 from exphil.assemble.training import OPTIMIZERS, Job, files_of, identity, optimizer, restore, schedule, training
 
 __all__ = [
@@ -17,18 +18,27 @@ __all__ = [
     "agent",
     "carries_state",
     "check_fingerprint",
+    "check_registry",
     "choice",
     "embedded",
+    "enrolled",
     "files_of",
+    "forecast",
     "identity",
+    "kept_in",
     "load_weights",
     "loader",
     "optimizer",
     "plan",
     "policy",
     "read",
+    "reading",
+    "registry_before",
     "restore",
     "schedule",
+    "store",
+    "streams",
+    "styles",
     "table",
     "trained",
     "training",

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from exphil.assemble.games import table
+import numpy as np
+from numpy.typing import NDArray
+
+from exphil.assemble.games import streams, table
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus
+from exphil.data.forecast import PACKED_BYTES_A_FRAME, Forecast, frames_in, free_bytes
 from exphil.data.lanes import Lanes
-from exphil.data.sampler import Plan
+from exphil.data.sampler import Noisy, Plan, balanced
+from exphil.data.streamed import Streamed
 from exphil.data.walk import Walk
 from exphil.data.windows import Windows
+from exphil.replays.sources import Source as ReplaySource
 
 if TYPE_CHECKING:
     import torch
 
-    from exphil.data.loader import Loader
+    from exphil.data.embedded import Embeddings, Variants
+    from exphil.data.loader import Loader, Source
 
 WALK_GAMES, WALK_FRAMES = 32, 256
 """Games side by side and frames at once when whole games are walked; they change speed and memory only."""
@@ -37,23 +46,125 @@ def plan(settings: Settings, corpus: Corpus, seed: int) -> Plan:
     Raises:
         DataError: no stretch at all.
     """
-    batch, length, model = settings.training.batch_size, window(settings), settings.model
-    mirror = settings.augment.mirror_prob if settings.augment.augment else 0.0
-    if carries_state(settings):
-        return Lanes(corpus.first, corpus.decisions, batch, length, mirror, seed)
-    last = model.temporal and model.loss_positions == "last"
+    batch, length, model, augment = settings.training.batch_size, window(settings), settings.model, settings.augment
+    mirror = augment.mirror_prob if augment.augment else 0.0
     stride = (model.stride or length) if model.temporal else 1
-    return Windows(corpus.first, corpus.decisions, batch, length, stride, last, mirror, seed)
+    weights = None
+    if settings.balance.balance_characters:
+        weights = balanced(np.array([entry.character for entry in corpus.entries]), corpus.decisions)
+
+    def over(entries: NDArray[np.int64], seed: int) -> Plan:
+        first, decisions = corpus.first[entries], corpus.decisions[entries]
+        share = None if weights is None else weights[entries]
+        if carries_state(settings):
+            return Lanes(first, decisions, batch, length, mirror, seed, share)
+        return Windows(first, decisions, batch, length, stride, takes_last(settings), mirror, seed, share)
+
+    if streams(settings):
+        games, feeding = np.array([entry.game for entry in corpus.entries]), settings.feeding
+        bounds = feeding.stream_chunk_size, feeding.stream_chunk_frames
+        found: Plan = Streamed(games, corpus.decisions, *bounds, over, length, batch, seed)
+    else:
+        found = over(np.arange(len(corpus.entries)), seed)
+    return Noisy(found, augment.noise_prob, seed) if augment.augment and augment.noise_scale else found
 
 
-def loader(settings: Settings, corpus: Corpus, plan: Plan, device: torch.device) -> Loader:
-    """Encoded batches of a plan."""
-    from exphil.data.loader import Loader
+def takes_last(settings: Settings) -> bool:
+    """Whether the loss is taken at the last frame of a window only."""
+    return settings.model.temporal and settings.model.loss_positions == "last"
 
-    last = settings.model.temporal and settings.model.loss_positions == "last" and not isinstance(plan, Walk)
-    return Loader(corpus, plan, table(settings), device, all_frames=settings.seats.all_frames, last_only=last)
+
+def loader(
+    settings: Settings, corpus: Corpus, plan: Plan, device: torch.device, told: Callable[[int], None] = lambda _: None
+) -> Loader:
+    """Encoded batches of a plan to learn from.
+
+    Args:
+        settings: Of the command train.
+        corpus: The games.
+        plan: Which stretches make which batch.
+        device: Where batches go.
+        told: Hears how many rows are encoded while embeddings are made.
+    """
+    from exphil.data.loader import Loader, Rows
+
+    feeding = settings.feeding
+    if streams(settings):
+        corpus = replace(corpus, shelf=corpus.shelf.limited(files_at_once(settings, corpus)))
+    if feeding.cache_embeddings or feeding.cache_augmented:
+        source: Source = embeddings(settings, corpus, told)
+    else:
+        source = Rows(corpus, plan.window, table(settings), settings.augment.noise_scale)
+    return Loader(
+        corpus,
+        plan,
+        source,
+        device,
+        all_frames=settings.seats.all_frames,
+        last_only=takes_last(settings),
+        ahead=feeding.prefetch_buffer if feeding.prefetch else 0,
+    )
+
+
+def files_at_once(settings: Settings, corpus: Corpus) -> int:
+    """Games that are open at a time: those of one chunk, or all."""
+    files, frames = settings.feeding.stream_chunk_size, settings.feeding.stream_chunk_frames
+    if files is not None:
+        return min(files, corpus.games)
+    return min(int((frames or 0) / max(corpus.length.mean(), 1)) + 2, corpus.games) if frames else corpus.games
+
+
+def forecast(settings: Settings, wanted: Sequence[ReplaySource]) -> Forecast:
+    """What memory the games of some files will take: rows that are not mapped, and embeddings that are not."""
+    frames = frames_in(wanted)
+    mapped = settings.store.precompute and not settings.keeping.cache_compress
+    need = 0 if mapped else frames * PACKED_BYTES_A_FRAME
+    feeding, share = settings.feeding, 1.0
+    if streams(settings):
+        files, bound = feeding.stream_chunk_size, feeding.stream_chunk_frames
+        share = min(files / max(len(wanted), 1) if files else (bound or 0) / max(frames, 1), 1.0)
+        need = int(need * share)
+    if (feeding.cache_embeddings or feeding.cache_augmented) and not feeding.mmap_embeddings:
+        from exphil.data.embedded import size_bytes
+
+        seats = 2 if settings.seats.dual_port else 1
+        need += size_bytes(frames * seats, table(settings), variants(settings))
+    return Forecast(round(len(wanted) * share), frames, need, free_bytes())
+
+
+def variants(settings: Settings) -> Variants:
+    """What cached embeddings hold of every row besides itself."""
+    from exphil.data.embedded import Variants
+
+    if not settings.feeding.cache_augmented:
+        return Variants()
+    scale, seed = settings.augment.noise_scale, settings.training.seed or 0
+    return Variants(True, settings.feeding.num_noisy_variants, scale, seed)
+
+
+def embeddings(settings: Settings, corpus: Corpus, told: Callable[[int], None]) -> Embeddings:
+    """The cached embeddings of a corpus, made first if they are not there.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    from exphil.data.embedded import Embeddings, key, opened
+
+    layout, kinds = table(settings), variants(settings)
+    rollbacks: Any = settings.netplay.rollbacks
+    own = settings.cachedir.cache_dir / f"{key(corpus, layout, kinds, rollbacks)}.npy"
+    path = settings.feeding.mmap_path or own
+    mapped = settings.feeding.mmap_embeddings
+    anew = not settings.keeping.cache
+    rows = opened(corpus, layout, kinds, path, rollbacks=rollbacks, mapped=mapped, fresh=anew, told=told)
+    return Embeddings(rows, window(settings), layout)
 
 
 def walk(settings: Settings, corpus: Corpus, device: torch.device) -> Loader:
     """Encoded batches that walk every game of a corpus from start to end."""
-    return loader(settings, corpus, Walk(corpus.first, corpus.decisions, WALK_GAMES, WALK_FRAMES), device)
+    from exphil.data.loader import Loader, Rows
+
+    plan = Walk(corpus.first, corpus.decisions, WALK_GAMES, WALK_FRAMES)
+    shelved = replace(corpus, shelf=corpus.shelf.limited(WALK_GAMES))
+    source = Rows(shelved, plan.window, table(settings))
+    return Loader(shelved, plan, source, device, all_frames=settings.seats.all_frames, last_only=False)

@@ -2,36 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 from exphil.config.layers import Settings
-from exphil.data.reading import Games, read_games
+from exphil.data.reading import Games, Told, read_games
+from exphil.errors import DataError
 from exphil.features.observation import NEEDED, Table
 from exphil.game.frames import Lacks
 from exphil.game.ids import character as character_by_name
-from exphil.replays.library import Choice, Loaded, Skip
+from exphil.game.ids import stage as stage_by_name
+from exphil.replays.choosing import Choice, Skip
+from exphil.replays.library import Reading
+from exphil.replays.sources import Source, heads_are_cheap
+from exphil.replays.store import Store
 
 
 def table(settings: Settings) -> Table:
-    """The feature table of a run."""
-    return Table(settings.features.num_player_names, settings.features.allow_missing)
+    """The feature table of a run; styles that are not learned are the zeros of the one-hot."""
+    options, players = settings.features, settings.players
+    mode: Any = players.player_mode if players.learn_player_styles else "one_hot"
+    return Table(options.num_player_names, options.allow_missing, mode)
 
 
 def choice(settings: Settings) -> Choice:
     """Which games and seats are learned from."""
-    seats = settings.seats
+    seats, choosing = settings.seats, settings.choosing
     needed = Lacks(0)
     for lacks in NEEDED:
         needed |= lacks
-    wanted = character_by_name(seats.train_character) if seats.train_character else None
-    return Choice(seats.player_port, wanted, seats.dual_port, settings.features.allow_missing, needed)
+    return Choice(
+        player=seats.player_port,
+        character=character_by_name(seats.train_character) if seats.train_character else None,
+        both=seats.dual_port,
+        characters=frozenset(map(character_by_name, choosing.characters)),
+        stages=frozenset(map(stage_by_name, choosing.stages)),
+        min_quality=choosing.min_quality,
+        allow_missing=settings.features.allow_missing,
+        needed=needed,
+    )
 
 
-def read(settings: Settings, paths: Iterable[Path], told: Callable[[Loaded | Skip], None]) -> Games:
+def streams(settings: Settings) -> bool:
+    """Whether a run opens some of its games at a time."""
+    return settings["stream_chunk_size"] is not None or settings["stream_chunk_frames"] is not None
+
+
+def store(settings: Settings) -> Store | None:
+    """Where the games of a run are kept; None with ``--no-precompute``."""
+    return kept_in(settings) if settings.store.precompute else None
+
+
+def kept_in(settings: Settings) -> Store:
+    """The store of ``--cache-dir``."""
+    rollbacks: Any = settings.netplay.rollbacks
+    options = settings.keeping
+    return Store(settings.cachedir.cache_dir, rollbacks, compressed=options.cache_compress, fresh=not options.cache)
+
+
+def reading(settings: Settings) -> Reading:
+    """How the files of a run are read."""
+    rollbacks: Any = settings.netplay.rollbacks
+    return Reading(choice(settings), rollbacks, store(settings), not streams(settings), settings.readers.workers)
+
+
+def read(
+    settings: Settings,
+    wanted: Sequence[Source],
+    told: Told = lambda _: None,
+    how: Reading | None = None,
+    before: Sequence[Skip] = (),
+) -> Games:
     """Read the games of a run.
 
+    Args:
+        settings: Of a command that reads games.
+        wanted: The files.
+        told: Hears of every file.
+        how: ``reading(settings)`` when that was made already.
+        before: Files that were left out before they were read.
+
     Raises:
-        DataError: nothing is left.
+        DataError: nothing is left, a file cannot be read and ``--fail-fast`` was said, or the files cannot be streamed.
     """
-    return read_games(paths, choice(settings), settings.readers.workers, told, str(settings.data.replays))
+    how = how or reading(settings)
+    if how.store is None and streams(settings):
+        packed = next((source for source in wanted if not heads_are_cheap(source)), None)
+        if packed is not None:
+            what = "a .7z is unpacked from its start for every game that is opened: it cannot be streamed as it is"
+            raise DataError(what, str(packed.path), "without --no-precompute its games are kept in --cache-dir")
+    return read_games(
+        wanted,
+        how,
+        told,
+        str(settings.data.replays),
+        before=before,
+        skip_duplicates=settings.choosing.skip_duplicates,
+        skip_errors=settings.errors.skip_errors,
+    )

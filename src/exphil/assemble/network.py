@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from exphil.assemble.games import table
 from exphil.config.layers import Settings
 from exphil.errors import PolicyError
-from exphil.features.observation import IDS, Table
+from exphil.features.observation import Table
+from exphil.features.players import Registry
 
 if TYPE_CHECKING:
     import torch
@@ -58,9 +59,11 @@ def policy(settings: Settings) -> Policy:
     from exphil.models.policy import Policy
 
     layout = table(settings)
-    vocabularies = tuple(dict.fromkeys(size for _, size in IDS))
-    kinds = [vocabularies.index(size) for _, size in IDS]
-    embed = Embed(layout.floats, kinds, vocabularies, EMBEDDING_WIDTH)
+    tables = {found.kind: found for found in layout.vocabularies}
+    kinds = [list(tables).index(found.kind) for found in layout.vocabularies]
+    sizes = [found.vocabulary for found in tables.values()]
+    nobody = [at for at, found in enumerate(tables.values()) if found.nobody]
+    embed = Embed(layout.floats, kinds, sizes, EMBEDDING_WIDTH, nobody)
     backbone = BACKBONES[settings.model.backbone or "mlp"](settings, embed.output_size)
     head = Head(
         backbone.output_size,
@@ -73,7 +76,7 @@ def policy(settings: Settings) -> Policy:
 
 
 OPTIONS_OF_PART = {
-    "embed": "--num-player-names or --allow-missing",
+    "embed": "--num-player-names, --player-mode or --allow-missing",
     "backbone": "--backbone, --hidden or --num-layers",
     "head": "--head",
 }
@@ -121,12 +124,37 @@ def check_fingerprint(table: Table, fingerprint: str, where: str) -> None:
         )
 
 
-def agent(settings: Settings, policy: Policy, device: torch.device, seat: int, games: int, seed: int | None) -> Agent:
-    """A trained policy in one seat of ``games`` games; ``seed`` None plays the likeliest action."""
+def agent(
+    settings: Settings,
+    policy: Policy,
+    device: torch.device,
+    seat: int,
+    games: int,
+    seed: int | None,
+    *,
+    players: Registry | None = None,
+    style: str | None = None,
+) -> Agent:
+    """A trained policy in one seat of ``games`` games; ``seed`` None plays the likeliest action.
+
+    Args:
+        settings: Of the run that trained it.
+        policy: The policy.
+        device: What it runs on.
+        seat: 0 or 1, in port order.
+        games: Games side by side.
+        seed: Of the draws.
+        players: The policy's registry (``players_of`` its file).
+        style: The player it plays like; None plays like nobody in particular.
+
+    Raises:
+        OptionError: a style that the registry does not know.
+    """
     from exphil.models.policy import TorchPlayer
     from exphil.play.agent import Agent
 
-    return Agent(TorchPlayer(policy, device), table(settings), seat, games, seed)
+    number = (players or Registry(0)).named(style) if style else 0
+    return Agent(TorchPlayer(policy, device), table(settings), seat, games, seed, style=number)
 
 
 def embedded(table: Table) -> int:

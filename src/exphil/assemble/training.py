@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from exphil.assemble.batches import carries_state, loader, plan, walk
 from exphil.assemble.games import table
 from exphil.assemble.network import check_fingerprint, load_weights, policy
+from exphil.assemble.players import enrolled
 from exphil.config.layers import Settings, jsonable
 from exphil.data import baselines
 from exphil.data.corpus import Corpus
+from exphil.features.players import Registry
+from exphil.replays.library import Loaded
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -84,6 +86,7 @@ class Job(NamedTuple):
     files: RunFiles
     about: Identity
     updates: int
+    players: Registry
 
 
 def files_of(settings: Settings) -> RunFiles:
@@ -110,9 +113,10 @@ def training(
     settings: Settings,
     files: RunFiles,
     corpora: tuple[Corpus, Corpus | None],
-    used: list[Path],
+    used: Sequence[Loaded],
     snapshot: dict[str, Any] | None,
     stop: Callable[[], bool],
+    told: Callable[[int], None] = lambda _: None,
 ) -> Job:
     """Build a run, fresh or as a snapshot left it.
 
@@ -123,6 +127,7 @@ def training(
         used: The files they came from.
         snapshot: What to resume.
         stop: Asked between two batches: whether to save and stop.
+        told: Hears how many rows are encoded while embeddings are made.
 
     Raises:
         ExphilError: a snapshot that does not fit, a device that is not there.
@@ -132,14 +137,15 @@ def training(
     from exphil.train import loop, runtime, session
     from exphil.train.validate import held_out_loss
 
-    options, (train, validation), about = settings.training, corpora, identity(settings, corpora, used)
+    players, (train, validation) = enrolled(settings, corpora, snapshot)
+    options, about = settings.training, identity(settings, (train, validation), used, players)
     device = runtime.device(settings.machine.device)
     torch.manual_seed(options.seed or 0)
     built = policy(settings).to(device)
     run = loop.Run(built, optimizer(settings, built), device)
     if snapshot is not None:
         restore(run, settings, snapshot, about)
-    batches = loader(settings, train, plan(settings, train, options.seed or 0), device)
+    batches = loader(settings, train, plan(settings, train, options.seed or 0), device, told)
     updates = sum(batches.steps(epoch) for epoch in range(options.epochs))
     held_out = walk(settings, validation, device) if validation is not None else None
     events = loop.train(
@@ -150,6 +156,7 @@ def training(
         max_grad_norm=options.max_grad_norm,
         carry=carries_state(settings),
         validate=(lambda policy: held_out_loss(policy, held_out)) if held_out else None,
+        gc_every=settings.feeding.gc_every,
     )
     watched = session.session(
         events,
@@ -159,7 +166,7 @@ def training(
         save_best=settings.saving.save_best,
         stop=lambda: stop() and run.epoch < options.epochs,
     )
-    return Job(run, watched, files, about, updates)
+    return Job(run, watched, files, about, updates, players)
 
 
 def restore(run: Run, settings: Settings, snapshot: dict[str, Any], about: Identity) -> None:
@@ -177,7 +184,9 @@ def restore(run: Run, settings: Settings, snapshot: dict[str, Any], about: Ident
     run.restore(snapshot)
 
 
-def identity(settings: Settings, corpora: tuple[Corpus, Corpus | None], used: list[Path]) -> Identity:
+def identity(
+    settings: Settings, corpora: tuple[Corpus, Corpus | None], used: Sequence[Loaded], players: Registry
+) -> Identity:
     """What a run's files say about it."""
     from exphil.train.provenance import provenance
     from exphil.train.session import Identity
@@ -185,4 +194,6 @@ def identity(settings: Settings, corpora: tuple[Corpus, Corpus | None], used: li
     config = jsonable(settings.flat())
     fitted = baselines.of_corpus(corpora[0], settings.seats.all_frames)
     games = {"learned": corpora[0].digests, "held_out": corpora[1].digests if corpora[1] else []}
-    return Identity(config, table(settings).fingerprint, fitted, games, provenance(config, used, *corpora))
+    known = players.as_dict() if settings.players.learn_player_styles else {}
+    page = provenance(config, used, *corpora, known)
+    return Identity(config, table(settings).fingerprint, fitted, games, page, known)

@@ -17,6 +17,7 @@ from exphil.config.layers import Settings, jsonable
 def run(settings: Settings, policy: Path) -> int:
     """Walk every game of ``--replays``; seats and frames are chosen as in training unless said otherwise."""
     from exphil.evaluate.offline import measure
+    from exphil.features.players import known
     from exphil.train import checkpoint, runtime
 
     terminal = Terminal.of(settings)
@@ -24,13 +25,17 @@ def run(settings: Settings, policy: Path) -> int:
     threads, device = runtime.set_threads(settings.machine.threads), runtime.device(settings.machine.device)
     trained, network = assemble.trained(file, str(policy))
     trained = trained.changed(_said(settings), "this call")
+    players = assemble.styles(known(file.players, str(policy)), settings.playing.style)
     corpus, _, skips = read_games(terminal, trained)
+    corpus = corpus.styled(players)
     learned = len(set(corpus.digests) & set(file.training.get("learned", ())))
-    terminal.say(f"{corpus.games} games, {corpus.decisions.sum():,} decisions on {device.type} with {threads} threads")
+    alike = f", all as {settings.playing.style}" if settings.playing.style else ""
+    count = f"{corpus.games} games, {corpus.decisions.sum():,} decisions"
+    terminal.say(f"{count} on {device.type} with {threads} threads{alike}")
     if learned:
         terminal.warn(f"{learned} of these games were learned from: this says little about games it has not seen")
     report = measure(network.to(device), assemble.walk(trained, corpus, device), file.baselines)
-    report |= {"skipped": len(skips), "learned_from": learned}
+    report |= {"skipped": len(skips), "learned_from": learned, "style": settings.playing.style}
     if settings.output.json:
         terminal.data(report)
     else:
@@ -41,10 +46,18 @@ def run(settings: Settings, policy: Path) -> int:
 def _said(settings: Settings) -> dict[str, Any]:
     """What this call decides: the files always, seats and frames when they were named."""
     seats = ("player_port", "train_character", "dual_port")
-    names = {"replays", "max_files", "workers"}
+    names = {"replays", "max_files", "workers", "skip_errors", "show_errors", "error_log", "show_quality_stats"}
+    names |= {"precompute", "cache", "cache_dir", "cache_compress", "rollbacks", "skip_duplicates"}
+    names |= {name for name in ("characters", "stages", "min_quality") if settings.given(name)}
     names |= set(seats) if any(settings.given(name) for name in seats) else set()
     names |= {"all_frames"} if settings.given("all_frames") else set()
-    return jsonable({name: settings[name] for name in names})
+    whole = {
+        "stream_chunk_size": None,
+        "stream_chunk_frames": None,
+        "cache_embeddings": False,
+        "cache_augmented": False,
+    }
+    return jsonable({name: settings[name] for name in names}) | whole
 
 
 def show(terminal: Terminal, report: dict[str, Any]) -> None:

@@ -24,6 +24,12 @@ MODULES = {  # command -> module:function(settings, **positionals) -> exit code
     "demo": "exphil.cli.demo:run",
     "replays scan": "exphil.cli.replays:scan",
     "replays info": "exphil.cli.replays:info",
+    "replays stats": "exphil.cli.stats:run",
+    "replays parse": "exphil.cli.parse_ahead:run",
+    "cache list": "exphil.cli.cache_list:show",
+    "cache verify": "exphil.cli.cache:verify",
+    "cache drop": "exphil.cli.cache:drop",
+    "cache clear": "exphil.cli.cache:clear",
 }
 STACKTRACE = "EXPHIL_FULL_STACKTRACE"
 

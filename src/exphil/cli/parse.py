@@ -25,11 +25,14 @@ from cyclopts.exceptions import (
 from cyclopts.utils import UNSET
 
 from exphil import __version__
-from exphil.config.groups import COMMANDS, Command
+from exphil.config.commands import COMMANDS, Command, Positional
 from exphil.config.option import Option, nearest, options_of
 from exphil.errors import OptionError
 
-FAMILIES = {"replays": "Look at folders and files of replays."}
+FAMILIES = {
+    "replays": "Look at folders and files of replays.",
+    "cache": "Look after the parsed games and embeddings in --cache-dir.",
+}
 HELP = "Train, evaluate, play and share Super Smash Bros. Melee bots learned from Slippi replays."
 METAVARS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 
@@ -39,7 +42,7 @@ class Asked:
     """What a command line asks for; ``strays`` are words that belong to nothing."""
 
     command: str
-    positionals: dict[str, Path]
+    positionals: dict[str, Any]
     flags: dict[str, str | bool]
     strays: list[str]
 
@@ -99,16 +102,21 @@ def _app(typed: dict[str, str | bool]) -> App:
     return app
 
 
-def _function(name: str, command: Command) -> Callable[..., tuple[str, dict[str, Path]]]:
+def _function(name: str, command: Command) -> Callable[..., tuple[str, dict[str, Any]]]:
     """What cyclopts binds for one command: a function with its signature that returns its name and positionals."""
 
-    def call(*words: str, **_: object) -> tuple[str, dict[str, Path]]:
-        names = [positional.name for positional in command.positionals]
-        return name, {key: Path(word).expanduser() for key, word in zip(names, words, strict=True)}
+    def call(*words: str, **_: object) -> tuple[str, dict[str, Any]]:
+        found: dict[str, Any] = {}
+        for at, word in enumerate(command.positionals):
+            typed = [_positional(word, text) for text in (words[at:] if word.many else words[at : at + 1])]
+            found[word.name] = tuple(typed) if word.many else typed[0]
+        return name, found
 
     parameters = [
         inspect.Parameter(
-            word.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[str, Parameter(help=word.help)]
+            word.name,
+            inspect.Parameter.VAR_POSITIONAL if word.many else inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            annotation=Annotated[str, Parameter(help=word.help)],
         )
         for word in command.positionals
     ]
@@ -119,6 +127,10 @@ def _function(name: str, command: Command) -> Callable[..., tuple[str, dict[str,
             parameters.extend(_parameters(option, panels[getattr(group, "title", group.__name__)]))
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return call
+
+
+def _positional(word: Positional, text: str) -> Path | str:
+    return Path(text).expanduser() if word.kind is Path else text
 
 
 def _parameters(option: Option, panel: Group) -> list[inspect.Parameter]:

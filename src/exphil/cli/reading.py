@@ -1,33 +1,84 @@
-"""Reading a folder of replays with a bar and a count of what was left out; shared by the commands that need games."""
+"""Reading a folder of replays, aloud, for every command that needs games.
+
+What was found, what is left out and why, what memory it will take; then the reading itself.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from exphil import assemble
+from exphil.cli import left_out
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data.reading import Games
-from exphil.replays.library import Loaded, Skip, find, summary
+from exphil.errors import DataError
+from exphil.replays import library
+from exphil.replays.choosing import Skip
+from exphil.replays.library import Loaded
+from exphil.replays.sources import Source, find
 
 
 def read_games(terminal: Terminal, settings: Settings) -> Games:
-    """The games of ``--replays``; says how many were left out and why.
+    """The games of ``--replays``.
 
     Raises:
-        DataError: no files, or no game is left.
+        DataError: no files, no game is left, or one cannot be read and ``--fail-fast`` was said.
+        OutputError: ``--error-log`` cannot be written.
     """
-    paths, seen = find(settings.data.replays, settings.data.max_files), 0
-    with terminal.progress(len(paths), "reading replays") as bar:
+    left_out.check_log(settings)
+    found, how = find(settings.data.replays, settings.data.max_files), assemble.reading(settings)
+    looked = list(library.preflight(found.sources, how))
+    wanted = [answer for answer in looked if isinstance(answer, Source)]
+    skips = [answer for answer in looked if isinstance(answer, Skip)]
+    terminal.say(f"{'files':<10} {len(found.sources)} found, {len(wanted)} may be used by what they begin with")
+    left_out.say(terminal, f"of {len(found.sources)} files left out", skips)
+    _forecast(terminal, settings, wanted)
+    early, answers = len(skips), 0
+    try:
+        with terminal.progress(len(wanted), "reading replays") as bar:
 
-        def told(_: Loaded | Skip) -> None:
-            nonlocal seen
-            seen += 1
-            bar.update(seen)
+            def told(answer: Loaded | Skip) -> None:
+                nonlocal answers
+                answers += 1
+                bar.update(min(max(answers - early, 0), len(wanted)))
+                if isinstance(answer, Skip) and answers > early:
+                    skips.append(answer)
 
-        games = assemble.read(settings, paths, told)
-    if games.skips:
-        terminal.say(f"{len(games.skips)} of {len(paths)} files left out:")
-        for count, sentence in summary(games.skips):
-            terminal.say(f"  {count} {sentence}")
-        for skip in games.skips:
-            terminal.detail(f"  {skip}")
+            if found.refused and not settings.errors.skip_errors:
+                refused = found.refused[0]
+                raise DataError(refused.reason, refused.where, refused.fix or left_out.WITHOUT_FAIL_FAST)
+            games = assemble.read(settings, wanted, told, how, tuple(skips))
+    finally:
+        left_out.name_errors(terminal, settings, found, skips)
+    left_out.say(terminal, f"of {len(wanted)} files left out", skips[early:])
+    _after(terminal, settings, games, how)
     return games
+
+
+def _forecast(terminal: Terminal, settings: Settings, wanted: Sequence[Source]) -> None:
+    """What memory the games will take, and what to do when there is less."""
+    told = assemble.forecast(settings, wanted)
+    terminal.say(f"{'memory':<10} {told}")
+    if not told.fits:
+        remedy = f"--stream-chunk-size {told.stream_files} keeps so many files open at a time"
+        if settings.feeding.cache_embeddings or settings.feeding.cache_augmented:
+            remedy = "--mmap-embeddings leaves their numbers on the disk"
+        terminal.warn(f"these games do not fit into the free memory: {remedy}")
+    chunk = settings["stream_chunk_size"]
+    if chunk is not None and chunk >= len(wanted):
+        said = f"--stream-chunk-size {chunk} counts files and there are {len(wanted)}: all are open at once"
+        terminal.warn(f"{said}; --stream-chunk-frames counts frames")
+
+
+def _after(terminal: Terminal, settings: Settings, games: Games, how: library.Reading) -> None:
+    if how.store and how.store.trouble:
+        terminal.warn(how.store.trouble)
+    programs = sum(any(loaded.about.programs) for loaded in games.files)
+    if programs:
+        terminal.warn(f"in {programs} games a program plays: its stick leaves the grid of a controller")
+    if settings.choosing.show_quality_stats:
+        tens = Counter(min(loaded.about.quality // 10, 9) * 10 for loaded in games.files)
+        rows = [(f"{low}-{low + 9 if low < 90 else 100}", tens[low]) for low in range(0, 100, 10)]
+        terminal.bars("Quality of the games", rows)

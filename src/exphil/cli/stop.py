@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training: the first one saves, the second one stops at once."""
+"""Ctrl-C and SIGTERM in a long piece of work: the first one ends it in order, the second one stops at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ class Stop:
     """Turns the first Ctrl-C or SIGTERM into a question that the loop asks; the second one acts at once.
 
     Only within its ``with`` block: before and after it, a signal does what it always does.
+
+    Args:
+        terminal: Where the first one is answered.
+        promise: The answer: what is done now.
     """
 
-    def __init__(self, terminal: Terminal) -> None:
-        self.signal, self._terminal = 0, terminal
+    def __init__(self, terminal: Terminal, promise: str = "saving after this batch") -> None:
+        self.signal, self._terminal, self._promise = 0, terminal, promise
 
     def __enter__(self) -> Stop:
         self._before = {number: signal.signal(number, self._asked) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -35,4 +39,4 @@ class Stop:
         if self.signal:
             raise KeyboardInterrupt
         self.signal = number
-        self._terminal.warn(f"{signal.Signals(number).name}: saving after this batch; once more stops at once")
+        self._terminal.warn(f"{signal.Signals(number).name}: {self._promise}; once more stops at once")

@@ -14,19 +14,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from exphil.config.groups import COMMANDS
+from exphil.config.commands import COMMANDS
 from exphil.config.layers import Settings
 from exphil.config.option import options_of
 
+T = TypeVar("T")
+_UNITS = ("kB", "MB", "GB", "TB")
+_WIDEST = 32  # letters of a label beside a bar
 BLOCKS, ASCII_BLOCKS = "▁▂▃▄▅▆▇█", "_.-~=+*#"
 
 
@@ -101,6 +105,29 @@ class Terminal:
             self._out.print(table)
         self.lines(line.rstrip() for line in drawn.get().splitlines())
 
+    def bars(self, title: str, rows: Iterable[tuple[str, int]], width: int = 30, *, answer: bool = False) -> None:
+        """Counts as bars.
+
+        Args:
+            title: What is counted.
+            rows: Label and count.
+            width: Letters of the longest bar.
+            answer: On standard output; else like the rest of the talk, which ``quiet`` drops.
+        """
+        listed = [(set_cell_size(shown, min(cell_len(shown), _WIDEST)), count) for shown, count in _printable(rows)]
+        most = max((count for _, count in listed), default=0)
+        name = max((cell_len(label) for label, _ in listed), default=0)
+        block = "█" if _can_show("█", (self._out if answer else self._talk).file) else "#"
+        lines = [title]
+        for label, count in listed:
+            bar = block * -(-count * width // most) if most else ""
+            lines.append(f"  {set_cell_size(label, name)} {count:>9,} {bar}".rstrip())
+        if answer:
+            self.lines(lines)
+        else:
+            for line in lines:
+                self.say(line)
+
     def data(self, answer: object) -> None:
         """An answer as one JSON object on one line; numbers that JSON lacks become null."""
         self.lines([json.dumps(_plain(answer), allow_nan=False)])
@@ -133,6 +160,13 @@ class Terminal:
             with Bar(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), shown, console=self._talk) as bar:
                 task = bar.add_task(description, total=total, shown="")
                 yield Progress(lambda done, fields: bar.update(task, completed=done, shown=_fields(fields)))
+
+    def watched(self, parts: Iterable[T], total: int, description: str) -> Iterator[T]:
+        """The parts of a piece of work as they come, with their progress."""
+        with self.progress(total, description) as progress:
+            for done, part in enumerate(parts, 1):
+                yield part
+                progress.update(done)
 
     def sparkline(self, values: Iterable[float], width: int = 40) -> str:
         """A curve in one line of at most ``width`` letters; a value that is not finite is a blank."""
@@ -196,7 +230,32 @@ def _can_show(text: str, stream: Any) -> bool:
 
 
 def _number(cell: object) -> str:
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.4g}" if isinstance(cell, float) else _harmless(str(cell))
+
+
+def _harmless(text: str) -> str:
+    """What others wrote (names of players and files), without letters that steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _printable(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    return ((_harmless(label), count) for label, count in rows)
+
+
+def shown_bytes(count: int) -> str:
+    """So many bytes, for people: 980 bytes, 12.3 kB, 4.5 GB."""
+    if count < 1000:
+        return f"{count} bytes"
+    power = min((len(str(count)) - 1) // 3, len(_UNITS))
+    return f"{count / 1000**power:.{2 - (len(str(count)) - 1) % 3}f} {_UNITS[power - 1]}"
+
+
+def shown_age(seconds: float) -> str:
+    """How long ago, for people."""
+    for length, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{int(seconds // length)} {name}"
+    return "now"
 
 
 def _fields(fields: Mapping[str, object]) -> str:

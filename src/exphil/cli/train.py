@@ -40,6 +40,7 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
 
     files, threads = assemble.files_of(settings), runtime.set_threads(settings.machine.threads)
     runtime.device(settings.machine.device)  # before the work starts
+    assemble.check_registry(settings, snapshot)
     corpus, used, _ = read_games(terminal, settings)
     learned, held = split(len(used), settings.validation.val_split, settings["seed"])
     corpora = corpus.part(learned), corpus.part(held) if held else None
@@ -55,10 +56,20 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
         "updates": f"{job.updates - job.run.updates:,} in {settings['epochs'] - job.run.epoch} epochs",
     }.items():
         terminal.say(f"{word:<10} {text}")
+    if settings.players.learn_player_styles:
+        _say_styles(terminal, job, corpora[0])
     with stop, Follower(terminal, settings, job) as follower:
         for event in job.events:
             follower.see(event)
     return 128 + stop.signal if stop.signal and job.run.epoch < settings["epochs"] else 0, job, corpora[1]
+
+
+def _say_styles(terminal: Terminal, job: Job, learned: Corpus) -> None:
+    known = sum(job.players.number(entry.player) > 0 for entry in learned.entries)
+    seats = f"{known} of {len(learned.entries)} seats are theirs"
+    terminal.say(f"{'styles':<10} {len(job.players.players)} players known, {seats}")
+    if not known:
+        terminal.warn("nobody in these games is known by connect code or tag: there is no style to learn")
 
 
 def decided(settings: Settings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every option and its default, in groups; and which command takes which groups.
+"""Every option and its default, in groups.
 
 One option lives in exactly one group, one word has one type and one meaning in every command, and a command takes
 only groups that act in it. ``OPTIONS`` is built at import and raises when two options share a word. Add an option
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from exphil.config.option import Check, above, at_least, between, each, from_up_to, option, options_by_name, options_of
+from exphil.config.option import Check, above, at_least, between, each, from_up_to, option, options_by_name
 from exphil.config.presets import PRESETS
 
 plain_name = Check(
@@ -26,12 +26,20 @@ def _character(text: str) -> str:
     return character(text).name.lower()
 
 
+def _stage(text: str) -> str:
+    from exphil.game.ids import stage
+
+    return stage(text).name.lower()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Data:
     """Where the games come from."""
 
     title: ClassVar[str] = "Data"
-    replays: Path = option(Path("./replays"), "folder of .slp files", env="EXPHIL_REPLAYS_DIR", metavar="FOLDER")
+    replays: Path = option(
+        Path("./replays"), "folder of replays, or one archive of them", env="EXPHIL_REPLAYS_DIR", metavar="FOLDER"
+    )
     max_files: int | None = option(None, "read at most this many replay files (default: all)", check=at_least(1))
 
 
@@ -54,6 +62,102 @@ class Seats:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choosing:
+    """Which files are learned from."""
+
+    title: ClassVar[str] = "Data"
+    characters: tuple[str, ...] = option(
+        (), "only games in which one of these characters plays", parse=_character, metavar="NAME,..."
+    )
+    stages: tuple[str, ...] = option((), "only games on one of these stages", parse=_stage, metavar="NAME,...")
+    min_quality: int | None = option(
+        None, "only games whose quality is at least this, 0 to 100 (default: all)", check=between(0, 100)
+    )
+    show_quality_stats: bool = option(False, "show how the quality of the games is distributed")
+    skip_duplicates: bool = option(True, "take one of several recordings of the same game")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Netplay:
+    """How recordings of netplay are read."""
+
+    title: ClassVar[str] = "Data"
+    rollbacks: str = option(
+        "first",
+        "of a frame that netplay rolled back, what the player saw first or what was true in the end",
+        choices=("first", "last"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """How often each game comes."""
+
+    title: ClassVar[str] = "Data"
+    balance_characters: bool = option(False, "draw games of rare characters more often, so that all come equally often")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errors:
+    """What happens to files that cannot be read."""
+
+    title: ClassVar[str] = "Data"
+    skip_errors: bool = option(True, "leave out files that cannot be read, and go on", sets={"--fail-fast": False})
+    show_errors: bool = option(True, "name each file that cannot be read", sets={"--hide-errors": False})
+    error_log: Path | None = option(None, "file that names every file left out, and why", metavar="FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """Whether parsed games are kept."""
+
+    title: ClassVar[str] = "Store"
+    precompute: bool = option(True, "parse every game once, keep it in --cache-dir and read it from there")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """How parsed games are kept."""
+
+    title: ClassVar[str] = "Store"
+    cache: bool = option(True, "use what --cache-dir holds; --no-cache makes all of it anew")
+    cache_compress: bool = option(
+        False, "keep parsed games compressed: an eighth of the disk, decoded whole when they are opened"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheDir:
+    """Where parsed games are kept."""
+
+    title: ClassVar[str] = "Store"
+    cache_dir: Path = option(
+        Path("cache/embeddings"), "folder of parsed games and embeddings", env="EXPHIL_CACHE_DIR", metavar="FOLDER"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feeding:
+    """How batches are made and when."""
+
+    title: ClassVar[str] = "Feeding"
+    stream_chunk_size: int | None = option(
+        None, "files that are mixed and open at a time (default: all)", check=at_least(1)
+    )
+    stream_chunk_frames: int | None = option(
+        None, "frames that are mixed and open at a time, in whole files (default: all)", check=at_least(1)
+    )
+    prefetch: bool = option(True, "gather the next batches while one is learned from")
+    prefetch_buffer: int = option(2, "batches that --prefetch keeps ready", check=at_least(1))
+    cache_embeddings: bool = option(False, "encode every frame once and keep the numbers in --cache-dir")
+    cache_augmented: bool = option(False, "the same with variants of every frame: mirrored and with noise")
+    num_noisy_variants: int = option(2, "variants with noise that --cache-augmented makes", check=at_least(0))
+    mmap_embeddings: bool = option(False, "map cached embeddings from their file instead of loading them")
+    mmap_path: Path | None = option(None, "that file (default: in --cache-dir)", metavar="FILE")
+    gc_every: int = option(100, "batches from one garbage collection to the next; 0 is never", check=at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Validation:
     """What is kept away from training."""
 
@@ -67,7 +171,35 @@ class Features:
 
     title: ClassVar[str] = "Features"
     allow_missing: bool = option(False, "use games that lack a column of the feature table, with a presence bit")
-    num_player_names: int = option(112, "player names that the feature table has room for", check=at_least(0))
+    num_player_names: int = option(
+        112, "player names that the feature table has room for; 0 leaves styles out", check=between(0, 32767)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Players:
+    """Who plays like whom."""
+
+    title: ClassVar[str] = "Features"
+    learn_player_styles: bool = option(False, "learn how each player plays, told apart by connect code, else tag")
+    player_registry: Path | None = option(
+        None, "file of the players' numbers: read if it is there, extended and written", metavar="FILE"
+    )
+    min_player_games: int = option(1, "games that a player must have to get a number", check=at_least(1))
+    player_mode: str = option(
+        "one_hot", "how the network is told who plays: as that many floats or as a learned table",
+        choices=("one_hot", "learned"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playing:
+    """How a trained policy plays."""
+
+    title: ClassVar[str] = "Playing"
+    style: str | None = option(
+        None, "the player it is to play like, or nobody (default: each seat's own player)", metavar="NAME"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +207,12 @@ class Augment:
     """Games that were never played, made from those that were."""
 
     title: ClassVar[str] = "Augmentation"
-    augment: bool = option(False, "mirror games left and right while training")
+    augment: bool = option(False, "mirror games and add noise to them while training")
     mirror_prob: float = option(0.5, "share of the games that --augment mirrors", check=between(0, 1))
+    noise_prob: float = option(0.3, "share of the stretches that --augment adds noise to", check=between(0, 1))
+    noise_scale: float = option(
+        0.01, "standard deviation of that noise, in numbers of the feature table", check=at_least(0)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,74 +347,21 @@ class Output:
     """The form of the answer."""
 
     title: ClassVar[str] = "Output"
-    json: bool = option(False, "print one JSON object on standard output")
+    json: bool = option(
+        False, "print the answer as JSON: one object on one line of standard output (replays scan: one a file)"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The answer as a page."""
+
+    title: ClassVar[str] = "Output"
+    html: Path | None = option(None, "also write the answer as a page for a browser", metavar="FILE")
 
 
 GROUPS: tuple[type, ...] = (
-    Data, Seats, Validation, Features, Augment, Model, Training, Saving, Layers, Machine, Readers, Run, Quiet, Verbose,
-    Output,
+    Data, Seats, Choosing, Netplay, Balance, Errors, Store, Keeping, CacheDir, Feeding, Validation, Features, Players,
+    Playing, Augment, Model, Training, Saving, Layers, Machine, Readers, Run, Quiet, Verbose, Output, Page,
 )  # fmt: skip
 OPTIONS = options_by_name(GROUPS)
-
-
-@dataclass(frozen=True)
-class Positional:
-    """A required word of a command, with its name as a flag before it or without; it reaches the command as a Path."""
-
-    name: str
-    help: str
-
-
-@dataclass(frozen=True)
-class Command:
-    """What a command takes."""
-
-    help: str
-    groups: tuple[type, ...]
-    positionals: tuple[Positional, ...] = ()
-
-    def option_names(self) -> tuple[str, ...]:
-        """The options of this command in the order of the help page."""
-        return tuple(item.name for group in self.groups for item in options_of(group))
-
-
-COMMANDS: dict[str, Command] = {
-    "train": Command(
-        "Train a policy from replays by imitation.",
-        (
-            Data,
-            Seats,
-            Validation,
-            Features,
-            Augment,
-            Model,
-            Training,
-            Saving,
-            Layers,
-            Machine,
-            Readers,
-            Run,
-            Quiet,
-            Verbose,
-        ),
-    ),
-    "evaluate": Command(
-        "Measure how well a policy predicts the players of recorded games.",
-        (Data, Seats, Machine, Readers, Quiet, Verbose, Output),
-        (Positional("policy", "snapshot or policy file"),),
-    ),
-    "demo": Command(
-        "Train a small policy on a few replays and show what it does.",
-        (Data, Machine, Readers, Quiet, Verbose),
-    ),
-    "replays scan": Command(
-        "Say what a folder of replays holds and which files cannot be used.",
-        (Readers, Quiet, Output),
-        (Positional("folder", "folder of .slp files"),),
-    ),
-    "replays info": Command(
-        "Say what one replay holds.",
-        (Output,),
-        (Positional("file", "a .slp file"),),
-    ),
-}

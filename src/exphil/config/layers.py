@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from exphil.config import groups as g
+from exphil.config.commands import COMMANDS
 from exphil.config.option import Option, nearest, options_by_name
 from exphil.config.presets import PRESETS
 from exphil.config.rules import RULES, Derived, Problem
@@ -37,8 +38,17 @@ class Settings:
     notices: tuple[str, ...]
     data: g.Data
     seats: g.Seats
+    choosing: g.Choosing
+    netplay: g.Netplay
+    balance: g.Balance
+    errors: g.Errors
+    store: g.Store
+    keeping: g.Keeping
+    cachedir: g.CacheDir
+    feeding: g.Feeding
     validation: g.Validation
     features: g.Features
+    players: g.Players
     augment: g.Augment
     model: g.Model
     training: g.Training
@@ -50,12 +60,14 @@ class Settings:
     quiet: g.Quiet
     verbose: g.Verbose
     output: g.Output
+    page: g.Page
+    playing: g.Playing
 
     def __init__(
         self, command: str, values: Mapping[str, Any], sources: Mapping[str, str], notices: tuple[str, ...] = ()
     ) -> None:
         parts = {}
-        for group in g.COMMANDS[command].groups:
+        for group in COMMANDS[command].groups:
             names = options_by_name([group])
             parts[group.__name__.lower()] = group(**{name: values[name] for name in names})
         state = {"command": command, "notices": notices, "_sources": dict(sources), "_values": dict(values)}
@@ -175,10 +187,10 @@ class _Reader:
     """Turns each source into entries and entries into settings, collecting problems on the way."""
 
     def __init__(self, command: str) -> None:
-        if command not in g.COMMANDS:
-            raise OptionError(f"unknown command '{command}'", fix=f"one of {', '.join(g.COMMANDS)}")
+        if command not in COMMANDS:
+            raise OptionError(f"unknown command '{command}'", fix=f"one of {', '.join(COMMANDS)}")
         self.command = command
-        self.options = options_by_name(g.COMMANDS[command].groups)
+        self.options = options_by_name(COMMANDS[command].groups)
         self.problems: list[str] = []
         self.failed: set[str] = set()
 
@@ -306,7 +318,7 @@ class _Reader:
         return entries
 
     def _meant(self, word: str, table: Iterable[str], quote: str) -> str:
-        owners = [name for name, command in g.COMMANDS.items() if _key(word) in command.option_names()]
+        owners = [name for name, command in COMMANDS.items() if _key(word) in command.option_names()]
         if owners and self.command not in owners:
             return f"; it belongs to {', '.join(owners)}, not to {self.command}"
         near = nearest(word, table)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from exphil.config.groups import Layers, Quiet, Run, Verbose
+from exphil.config.groups import OPTIONS, Layers, Quiet, Run, Verbose
 from exphil.config.layers import Settings, jsonable
 from exphil.config.option import options_by_name
 from exphil.errors import OptionError
 
 MAY_CHANGE = {
     *("epochs", "lr", "lr_schedule", "warmup_steps", "decay_steps", "max_grad_norm", "dropout", "augment"),
+    *("noise_prob", "noise_scale", "skip_errors", "show_errors", "error_log", "show_quality_stats", "precompute"),
+    *("cache", "cache_dir", "cache_compress", "prefetch", "prefetch_buffer", "gc_every", "cache_embeddings"),
+    *("mmap_embeddings", "mmap_path"),
     *("mirror_prob", "replays", "max_files", "name", "checkpoint", "checkpoints_dir", "resume", "save_best", "device"),
     *("threads", "workers", "log_interval", "dry_run", "quiet", "verbose", "preset", "config"),
 }
@@ -34,9 +37,10 @@ def resumed(settings: Settings, saved: Mapping[str, Any], done: int) -> Settings
     """
     asked = {name for name, source in settings.sources.items() if source.startswith(("flag", "file", "preset"))}
     now = jsonable({name: settings[name] for name in _TALK | asked})
-    kept = [name for name in sorted(asked - MAY_CHANGE) if now[name] != saved[name]]
+    then = {name: option.default for name, option in OPTIONS.items()} | dict(saved)  # of younger options the default
+    kept = [name for name in sorted(asked - MAY_CHANGE) if now[name] != then[name]]
     if kept:
-        lines = [f"{settings.sources[name]}: a resumed run keeps its {saved[name]}" for name in kept]
+        lines = [f"{settings.sources[name]}: a resumed run keeps its {then[name]}" for name in kept]
         raise OptionError("\n".join(lines), fix="start a new run for that")
     found = Settings.from_flat("train", {n: value for n, value in saved.items() if n not in PLACE} | now)
     if done >= found.training.epochs:

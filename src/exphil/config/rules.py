@@ -113,15 +113,61 @@ def _warmup_ends_before_decay(settings: Settings) -> Problem | None:
     return Problem("error", f"--warmup-steps {warmup} is more than --decay-steps {decay}", "swap or lower them")
 
 
-def _idle(name: str, when: Callable[[Settings], bool], needs: str) -> Rule:
-    """A notice that an option which somebody chose does nothing here."""
+def _styles_need_names(settings: Settings) -> Problem | None:
+    if not settings["learn_player_styles"] or settings["num_player_names"]:
+        return None
+    text = "--learn-player-styles gives players numbers and --num-player-names 0 leaves no room for them"
+    return Problem("error", text, "drop one of them")
+
+
+def _embeddings_follow_mapping(settings: Settings) -> Derived | None:
+    if not settings["mmap_embeddings"] or settings["cache_embeddings"] or settings["cache_augmented"]:
+        return None
+    return Derived({"cache_embeddings": True}, "implied by --mmap-embeddings")
+
+
+def _one_way_to_stream(settings: Settings) -> Problem | None:
+    if settings["stream_chunk_size"] is None or settings["stream_chunk_frames"] is None:
+        return None
+    return Problem("error", "--stream-chunk-size counts files and --stream-chunk-frames frames", "drop one of them")
+
+
+def _cached(settings: Settings) -> str:
+    return "--cache-augmented" if settings["cache_augmented"] else "--cache-embeddings"
+
+
+def _embeddings_are_not_augmented(settings: Settings) -> Problem | None:
+    if not (settings["cache_embeddings"] and settings["augment"]) or settings["cache_augmented"]:
+        return None
+    text = "--cache-embeddings keeps every frame as it is, and --augment changes it anew every time"
+    return Problem("error", text, "--cache-augmented instead of --cache-embeddings keeps mirrored and noisy variants")
+
+
+def _embeddings_are_precomputed(settings: Settings) -> Problem | None:
+    if settings["precompute"] or not (settings["cache_embeddings"] or settings["cache_augmented"]):
+        return None
+    text = f"{_cached(settings)} and --no-precompute contradict: nothing is computed beforehand that could be kept"
+    return Problem("error", text, "drop one of them")
+
+
+def _embeddings_are_not_streamed(settings: Settings) -> Problem | None:
+    chunk = next((n for n in ("stream_chunk_size", "stream_chunk_frames") if settings[n] is not None), None)
+    if chunk is None or not (settings["cache_embeddings"] or settings["cache_augmented"]):
+        return None
+    flag = "--" + chunk.replace("_", "-")
+    text = f"{_cached(settings)} encodes all games beforehand, and {flag} opens some at a time"
+    return Problem("error", text, f"drop one of them; --mmap-embeddings without {flag} needs no memory for them either")
+
+
+def _idle(name: str, when: Callable[[Settings], bool], needs: str, *beside: str) -> Rule:
+    """A notice that an option which somebody chose does nothing here; asked where the command has ``beside`` too."""
 
     def judge(settings: Settings) -> Problem | None:
         if not (settings.sources[name].startswith(("flag", "file")) and when(settings)):
             return None
         return Problem("notice", f"{settings.sources[name]} has no effect", f"it needs {needs}")
 
-    return Rule((name,), judge)
+    return Rule((name, *beside), judge)
 
 
 def _no_memory(settings: Settings) -> bool:
@@ -138,10 +184,25 @@ IDLE = (
     _idle("stride", lambda s: not s["temporal"] or (s["sequence_mode"] == "lanes" and not _no_memory(s)), "windows"),
     _idle("weight_decay", lambda s: s["optimizer"] in ("adam", "radam"), "--optimizer adamw, lamb or muon"),
     _idle("decay_steps", lambda s: s["lr_schedule"] == "constant", "another --lr-schedule"),
-    _idle("mirror_prob", lambda s: not s["augment"], "--augment"),
+    *(
+        _idle(name, lambda s: not s["augment"], "--augment")
+        for name in ("mirror_prob", "noise_prob", "noise_scale", "cache_augmented")
+    ),
+    _idle("num_noisy_variants", lambda s: not s["cache_augmented"], "--cache-augmented"),
+    _idle("mmap_path", lambda s: not s["mmap_embeddings"], "--mmap-embeddings"),
+    _idle("prefetch_buffer", lambda s: not s["prefetch"], "--prefetch"),
+    *(
+        _idle(name, lambda s: not s["precompute"], "--precompute", "precompute")
+        for name in ("cache_compress", "cache_dir", "cache")
+    ),
+    *(
+        _idle(name, lambda s: not s["learn_player_styles"], "--learn-player-styles")
+        for name in ("player_registry", "min_player_games", "player_mode")
+    ),
 )
 
 RULES: tuple[Rule, ...] = (
+    Rule(("mmap_embeddings", "cache_embeddings", "cache_augmented"), _embeddings_follow_mapping),
     Rule(("temporal", "backbone"), _temporal_follows_backbone),
     Rule(("temporal", "backbone"), _backbone_follows_temporal),
     Rule(("stride", "window_size", "loss_positions"), _stride_follows_loss),
@@ -150,5 +211,13 @@ RULES: tuple[Rule, ...] = (
     Rule(("hidden", "num_layers"), _layers_match_widths),
     Rule(("loss_positions", "sequence_mode"), _lanes_take_the_loss_everywhere),
     Rule(("warmup_steps", "decay_steps"), _warmup_ends_before_decay),
+    Rule(("learn_player_styles", "num_player_names"), _styles_need_names),
+    Rule(("stream_chunk_size", "stream_chunk_frames"), _one_way_to_stream),
+    Rule(("cache_embeddings", "cache_augmented", "augment"), _embeddings_are_not_augmented),
+    Rule(("cache_embeddings", "cache_augmented", "precompute"), _embeddings_are_precomputed),
+    Rule(
+        ("cache_embeddings", "cache_augmented", "stream_chunk_size", "stream_chunk_frames"),
+        _embeddings_are_not_streamed,
+    ),
     *IDLE,
 )

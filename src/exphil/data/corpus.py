@@ -1,25 +1,27 @@
-"""Every game of a set in one block of packed rows, one entry for each seat that is learned from.
+"""The games of a set, one entry for each seat that is learned from.
 
 A *decision* is a pair of rows: the state of the first is answered by the own controller of the second
-(``game.time.answer``). An entry of n rows therefore holds n - ``AHEAD`` decisions.
+(``game.time.answer``). An entry of n rows therefore holds n - ``AHEAD`` decisions. Entries are numbered rows end to
+end, as if they lay in one block; where the rows really are is the shelf's business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.game.frames import ROW_BYTES, Game
+from exphil.data.shelf import Shelf
+from exphil.features.players import Numbers
+from exphil.game.frames import Game
 from exphil.game.time import answer
+from exphil.replays.packing import Bytes, pack
 
 AHEAD: int = answer(0)
 """Rows from a state to the controller that answers it."""
-LONGEST_STRETCH = 4096
-"""Rows that one gather may copy; so many rows of nothing follow the last game, so that a stretch may begin on any
-row."""
 
 
 @dataclass(frozen=True)
@@ -30,33 +32,38 @@ class Entry:
     name: str
     character: int  # internal number of the own character
     digest: str = ""  # of the file, to know it again
+    seat: int = 0  # of the own player, in port order
+    player: str = ""  # who plays it, as the registry names people
+    style: int = 0  # number of that player in the registry
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Rows of all entries end to end.
+    """Entries and where their rows are.
 
     Attributes:
-        rows: uint8 ``(N + LONGEST_STRETCH, ROW_BYTES)``, each entry seen from its seat.
-        first: int64 ``(n,)``: where each entry begins; ``length`` its rows.
-        entries: who they are.
+        shelf: The games, by ``Entry.game``.
+        entries: Who they are.
+        length: int64 ``(n,)``: rows of each entry.
     """
 
-    rows: NDArray[np.uint8]
-    first: NDArray[np.int64]
-    length: NDArray[np.int64]
+    shelf: Shelf
     entries: tuple[Entry, ...]
+    length: NDArray[np.int64]
 
     @staticmethod
     def of(games: Iterable[tuple[Entry, Game]]) -> Corpus:
-        """Lay games, each seen from its seat, end to end."""
-        entries, rows = [], []
-        for entry, game in games:
-            entries.append(entry)
-            rows.append(game.rows)
-        length = np.array([len(part) for part in rows], np.int64)
-        joined = np.concatenate([*rows, np.zeros((LONGEST_STRETCH, ROW_BYTES), np.uint8)])
-        return Corpus(joined, np.cumsum(length) - length, length, tuple(entries))
+        """Games in memory; entries of the same ``Entry.game`` come with the same game."""
+        listed = list(games)
+        held = {entry.game: pack(game) for entry, game in listed}
+        shelf = Shelf([partial(held.__getitem__, number) for number in range(max(held, default=-1) + 1)])
+        length = np.array([held[entry.game].frames for entry, _ in listed], np.int64)
+        return Corpus(shelf, tuple(entry for entry, _ in listed), length)
+
+    @cached_property
+    def first(self) -> NDArray[np.int64]:
+        """``(n,)``: the number of each entry's first row."""
+        return np.cumsum(self.length) - self.length
 
     @property
     def decisions(self) -> NDArray[np.int64]:
@@ -74,10 +81,33 @@ class Corpus:
         return len({entry.game for entry in self.entries})
 
     def game(self, index: int) -> Game:
-        """The rows of one entry."""
-        return Game(self.rows[self.first[index] : self.first[index] + self.length[index]])
+        """The rows of one entry, seen from its seat."""
+        entry = self.entries[index]
+        return self.shelf.game(entry.game, entry.seat, entry.style)
+
+    @cached_property
+    def _who(self) -> NDArray[np.int64]:
+        """``(3, n)``: game, seat and style of each entry."""
+        return np.array([(entry.game, entry.seat, entry.style) for entry in self.entries], np.int64).reshape(-1, 3).T
+
+    def copy(self, first: NDArray[np.int64], out: Bytes, touched: Bytes) -> None:
+        """Write stretches of rows, each seen from its entry's seat, zeros beyond the end of its game.
+
+        Args:
+            first: int64 ``(B,)``: the number of each stretch's first row.
+            out: uint8 ``(B, L, ROW_BYTES)``.
+            touched: uint8 ``(B,)``: 1 where a stretch of ``out`` was not left so by this function.
+        """
+        index = np.searchsorted(self.first, first, "right") - 1
+        games, seat, style = (part[index] for part in self._who)
+        self.shelf.copy(games, first - self.first[index], seat, style, out, touched)
 
     def part(self, games: set[int]) -> Corpus:
-        """The entries of some files only; the rows are shared."""
+        """The entries of some files only, on the same shelf."""
         kept = [index for index, entry in enumerate(self.entries) if entry.game in games]
-        return Corpus(self.rows, self.first[kept], self.length[kept], tuple(self.entries[index] for index in kept))
+        return Corpus(self.shelf, tuple(self.entries[index] for index in kept), self.length[kept])
+
+    def styled(self, numbers: Numbers) -> Corpus:
+        """The same entries with the styles that ``numbers`` gives to their players."""
+        entries = tuple(replace(entry, style=numbers.number(entry.player)) for entry in self.entries)
+        return replace(self, entries=entries)

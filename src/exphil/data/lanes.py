@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.data.sampler import Pick
+from exphil.data.sampler import Pick, drawn, still
 
 
 class _Tape(NamedTuple):
@@ -35,6 +35,7 @@ class Lanes:
         window: Decisions of one chunk.
         mirror: Share of the games that are mirrored, drawn anew every epoch; a game is mirrored whole.
         seed: Seed of order, offsets and mirroring.
+        weights: float64 ``(n,)``: how often each entry is drawn; by default each once an epoch.
     """
 
     def __init__(
@@ -45,17 +46,19 @@ class Lanes:
         window: int,
         mirror: float,
         seed: int,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         chunks = int((-(-decisions // window)).sum())
         self.window, self.batch = window, max(1, min(batch, chunks))
-        self._first, self._decisions, self._mirror, self._seed = first, decisions, mirror, seed
+        self._first, self._decisions, self._mirror = first, decisions, mirror
+        self._seed, self._weights = seed, weights
         self._tape = lru_cache(maxsize=2)(self._lay)
 
     def _lay(self, epoch: int) -> _Tape:
         random = np.random.default_rng([self._seed, 1, epoch])
         flip = np.random.default_rng([self._seed, 3, epoch]).random(len(self._first)) < self._mirror
         firsts, counts, opens, flips = [], [], [], []
-        for entry in random.permutation(len(self._first)):
+        for entry in drawn(random, len(self._first), self._weights):
             total = int(self._decisions[entry])
             cut = int(random.integers(1, self.window + 1))  # decisions of the first chunk
             starts = np.concatenate([[0], np.arange(cut, total, self.window)]) if total else np.zeros(0, np.int64)
@@ -78,4 +81,4 @@ class Lanes:
         there = at < tape.cuts[1:]
         at = np.where(there, at, 0)
         decisions = np.where(there, tape.decisions[at], 0)
-        return Pick(tape.first[at], decisions, tape.opens[at] | (step == 0), tape.mirrored[at])
+        return Pick(tape.first[at], decisions, tape.opens[at] | (step == 0), tape.mirrored[at], still(self.batch))

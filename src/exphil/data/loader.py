@@ -1,19 +1,23 @@
 """A plan and a corpus to encoded batches.
 
-Rows are gathered and shipped packed; encoding happens on the training device.
+Rows are gathered and shipped packed; encoding happens on the training device. A batch is a pure function of (epoch,
+step): gathering ahead in the background changes when work is done, never what comes out.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from exphil.data.corpus import AHEAD, Corpus
 from exphil.data.sampler import Pick, Plan
 from exphil.features import action
-from exphil.features.augment import mirror
+from exphil.features.augment import mirror, noisy, with_noise
 from exphil.features.observation import Table
 from exphil.game.controller import controller_of
 from exphil.game.frames import ROW_BYTES, Game, playing
@@ -40,29 +44,85 @@ class Batch(NamedTuple):
         return float(self.weight.sum())
 
 
-class Gather:
-    """Copies stretches of consecutive rows out of a corpus: one ``index_select`` on a view in which stretches overlap.
+Gathered = tuple[Tensor, ...]
+
+
+class Encoded(NamedTuple):
+    """Numbers of B stretches: ``floats``, ``ids`` and ``action`` as in ``Batch``, ``playing`` bool ``(B, T)``."""
+
+    floats: Tensor
+    ids: Tensor
+    action: Tensor
+    playing: Tensor
+
+
+class Source(Protocol):
+    """Where the numbers of a pick come from."""
+
+    def gather(self, pick: Pick) -> Gathered:
+        """What must be copied together, in main memory, as tensors that nobody else writes to before ``free``."""
+        ...
+
+    def encode(self, gathered: Gathered, pick: Pick, device: torch.device) -> Encoded:
+        """The numbers, on the device."""
+        ...
+
+    def free(self, gathered: Gathered) -> None:
+        """The memory may be used for another pick."""
+        ...
+
+
+class Rows:
+    """Rows of a corpus, encoded on the training device.
 
     Args:
-        corpus: Rows to copy from; nothing is duplicated.
-        length: Rows of a stretch, at most ``LONGEST_STRETCH``.
+        corpus: The games.
+        window: Decisions of a stretch.
+        table: The feature table.
+        noise_scale: Standard deviation of the noise that a pick asks for, in numbers of the table.
     """
 
-    def __init__(self, corpus: Corpus, length: int) -> None:
-        rows = torch.from_numpy(corpus.rows)
-        self.length = length
-        self._view = torch.as_strided(rows, (rows.shape[0] - length + 1, length * ROW_BYTES), (ROW_BYTES, 1))
-        self._out = rows.new_empty(0, length * ROW_BYTES)
+    def __init__(self, corpus: Corpus, window: int, table: Table, noise_scale: float = 0.0) -> None:
+        self._corpus, self._length, self._table, self._noise_scale = corpus, window + AHEAD, table, noise_scale
+        self._buffers: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
 
-    def __call__(self, first: Tensor) -> Tensor:
-        """uint8 ``(B, length, ROW_BYTES)``: the rows from each of ``first`` on, whatever game they belong to.
+    def gather(self, pick: Pick) -> Gathered:
+        """Packed rows uint8 ``(B, window + AHEAD, ROW_BYTES)``, and which stretches are not plain.
 
-        The memory is this object's and holds until the next call: fresh pages for every batch cost more than the copy.
+        Memory is used again: fresh pages for every batch cost more than the copy.
         """
-        if self._out.shape[0] != len(first):
-            self._out = self._view.new_empty(len(first), self.length * ROW_BYTES)
-        torch.index_select(self._view, 0, first, out=self._out)
-        return self._out.view(-1, self.length, ROW_BYTES)
+        shape = len(pick.first), self._length, ROW_BYTES
+        free = [at for at, (rows, _) in enumerate(self._buffers) if rows.shape == shape]
+        rows, touched = (
+            self._buffers.pop(free[-1]) if free else (np.empty(shape, np.uint8), np.ones(shape[0], np.uint8))
+        )
+        self._corpus.copy(pick.first, rows, touched)
+        return torch.from_numpy(rows), torch.from_numpy(touched)
+
+    def encode(self, gathered: Gathered, pick: Pick, device: torch.device) -> Encoded:
+        """The first T states, answered by the last T controllers."""
+        rows = gathered[0].pin_memory() if device.type == "cuda" else gathered[0]
+        game = Game(rows.to(device, non_blocking=True))
+        floats, ids = self._table.encode(game[:, :-AHEAD])
+        answers = action.encode(controller_of(game[:, AHEAD:].players, 0))
+        if pick.mirrored.any():
+            floats, answers = mirror(self._table, floats, answers, torch.from_numpy(pick.mirrored).to(device))
+        if pick.noise.any():
+            floats = self._noisy(floats, pick)
+        return Encoded(floats, ids, answers, playing(game[:, :-AHEAD]))
+
+    def _noisy(self, floats: Tensor, pick: Pick) -> Tensor:
+        """The same noise for the same pick, on one kind of device."""
+        drawn = torch.Generator(floats.device).manual_seed(int(np.bitwise_xor.reduce(pick.noise)))
+        shape = (*floats.shape[:2], len(noisy(self._table)))
+        noise = torch.randn(shape, generator=drawn, device=floats.device) * self._noise_scale
+        chosen = torch.from_numpy(pick.noise > 0).to(floats.device)[:, None, None]
+        changed: Tensor = with_noise(self._table, floats, noise * chosen)
+        return changed
+
+    def free(self, gathered: Gathered) -> None:
+        """The buffer may hold other rows now."""
+        self._buffers.append((gathered[0].numpy(), gathered[1].numpy()))
 
 
 class Loader:
@@ -71,18 +131,28 @@ class Loader:
     Args:
         corpus: The games.
         plan: Which stretches make which batch.
-        table: The feature table.
+        source: Where their numbers come from.
         device: Where batches go.
         all_frames: Count the frames before GO and after the last stock too.
         last_only: Count only the last decision of each window.
+        ahead: Batches that are gathered in the background while one is used; 0 gathers when asked.
     """
 
     def __init__(
-        self, corpus: Corpus, plan: Plan, table: Table, device: torch.device, *, all_frames: bool, last_only: bool
+        self,
+        corpus: Corpus,
+        plan: Plan,
+        source: Source,
+        device: torch.device,
+        *,
+        all_frames: bool,
+        last_only: bool,
+        ahead: int = 0,
     ) -> None:
-        self.corpus, self.plan, self.table, self.device = corpus, plan, table, device
-        self._all_frames, self._last_only = all_frames, last_only
-        self._gather = Gather(corpus, plan.window + AHEAD)
+        self.corpus, self.plan, self.device = corpus, plan, device
+        self._source, self._all_frames, self._last_only, self._ahead = source, all_frames, last_only, ahead
+        self._thread = ThreadPoolExecutor(1, "gather") if ahead else None
+        self._coming: dict[tuple[int, int], Future[tuple[Pick, Gathered]]] = {}
 
     def steps(self, epoch: int) -> int:
         """Batches of one epoch."""
@@ -90,23 +160,32 @@ class Loader:
 
     def load(self, epoch: int, step: int) -> Batch:
         """The batch of a step."""
-        pick = self.plan.pick(epoch, step)
-        rows = self._gather(torch.from_numpy(pick.first))
-        if self.device.type == "cuda":
-            rows = rows.pin_memory()
-        return self.encode(Game(rows.to(self.device, non_blocking=True)), pick)
+        pick, gathered = self._gathered(epoch, step)
+        batch = self._batch(self._source.encode(gathered, pick, self.device), pick)
+        self._source.free(gathered)
+        return batch
 
-    def encode(self, game: Game, pick: Pick) -> Batch:
-        """Encode gathered rows ``(B, T + AHEAD)``: the first T states, answered by the last T controllers."""
-        floats, ids = self.table.encode(game[:, :-AHEAD])
-        answers = action.encode(controller_of(game[:, AHEAD:].players, 0))
-        if pick.mirrored.any():
-            floats, answers = mirror(self.table, floats, answers, torch.from_numpy(pick.mirrored).to(self.device))
+    def _gather(self, epoch: int, step: int) -> tuple[Pick, Gathered]:
+        pick = self.plan.pick(epoch, step)
+        return pick, self._source.gather(pick)
+
+    def _gathered(self, epoch: int, step: int) -> tuple[Pick, Gathered]:
+        if self._thread is None:
+            return self._gather(epoch, step)
+        wanted = range(step, max(step + 1, min(step + self._ahead + 1, self.plan.steps(epoch))))
+        for key in [key for key in self._coming if key[0] != epoch or key[1] not in wanted]:
+            self._coming.pop(key).cancel()
+        for at in wanted:
+            if (epoch, at) not in self._coming:
+                self._coming[epoch, at] = self._thread.submit(self._gather, epoch, at)
+        return self._coming.pop((epoch, step)).result()
+
+    def _batch(self, found: Encoded, pick: Pick) -> Batch:
         steps = torch.arange(self.plan.window, device=self.device)
         count = torch.from_numpy(pick.decisions).to(self.device)[:, None]
         weight = (steps == count - 1) if self._last_only else (steps < count)
         if not self._all_frames:
-            weight = weight & playing(game[:, :-AHEAD])
+            weight = weight & found.playing
         is_first = torch.zeros(weight.shape, dtype=torch.bool, device=self.device)
         is_first[:, 0] = torch.from_numpy(pick.is_first).to(self.device)
-        return Batch(floats, ids, answers, weight.float(), is_first)
+        return Batch(found.floats, found.ids, found.action, weight.float(), is_first)

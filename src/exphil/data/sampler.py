@@ -18,12 +18,14 @@ class Pick(NamedTuple):
         decisions: int64 ``(B,)``: its decisions, at most the window; the rest is padding.
         is_first: bool ``(B,)``: the carried state must restart here.
         mirrored: bool ``(B,)``: left and right change places.
+        noise: int64 ``(B,)``: which noise is added; 0 is none.
     """
 
     first: NDArray[np.int64]
     decisions: NDArray[np.int64]
     is_first: NDArray[np.bool_]
     mirrored: NDArray[np.bool_]
+    noise: NDArray[np.int64]
 
 
 class Plan(Protocol):
@@ -39,6 +41,54 @@ class Plan(Protocol):
     def pick(self, epoch: int, step: int) -> Pick:
         """The batch of a step."""
         ...
+
+
+class Noisy:
+    """A plan whose stretches get noise, some of them, drawn anew for every batch.
+
+    Args:
+        plan: The order of stretches.
+        share: How many get it.
+        seed: Seed of the draw.
+    """
+
+    def __init__(self, plan: Plan, share: float, seed: int) -> None:
+        self.window, self.batch = plan.window, plan.batch
+        self._plan, self._share, self._seed = plan, share, seed
+
+    def steps(self, epoch: int) -> int:
+        """Batches of one epoch."""
+        return self._plan.steps(epoch)
+
+    def pick(self, epoch: int, step: int) -> Pick:
+        """The batch of a step."""
+        random = np.random.default_rng([self._seed, 4, epoch, step])
+        drawn = random.integers(1, 1 << 62, self.batch) * (random.random(self.batch) < self._share)
+        return self._plan.pick(epoch, step)._replace(noise=drawn)
+
+
+def still(batch: int) -> NDArray[np.int64]:
+    """No noise for any of a batch."""
+    return np.zeros(batch, np.int64)
+
+
+def drawn(random: np.random.Generator, count: int, weights: NDArray[np.float64] | None) -> NDArray[np.int64]:
+    """An order of ``count`` things: each once, or with weights as many draws, the heavier ones more often."""
+    if weights is None:
+        return random.permutation(count)
+    return random.choice(count, count, p=weights / weights.sum())
+
+
+def balanced(kind: NDArray[np.int64], amount: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weights ``(n,)`` by which every kind comes equally often.
+
+    A thing's weight is the least amount of any kind over its own kind's amount, at least 0.1: a kind that is rarer than
+    a tenth of the commonest is not repeated without end.
+    """
+    names, place = np.unique(kind, return_inverse=True)
+    total = np.bincount(place, amount, len(names)).astype(np.float64)
+    weight: NDArray[np.float64] = np.clip(total.min() / np.maximum(total, 1), 0.1, 1.0)[place]
+    return weight
 
 
 def split(games: int, share: float, seed: int) -> tuple[set[int], set[int]]:

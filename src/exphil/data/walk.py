@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.data.sampler import Pick
+from exphil.data.sampler import Pick, still
 
 
 class Walk:
@@ -43,4 +43,5 @@ class Walk:
             count,
             np.full(self.batch, at == 0),
             np.zeros(self.batch, np.bool_),
+            still(self.batch),
         )

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.data.sampler import Pick
+from exphil.data.sampler import Pick, drawn, still
 from exphil.errors import DataError
 
 
@@ -27,6 +27,7 @@ class Windows:
             padded.
         mirror: Share of the windows that are mirrored, drawn anew every epoch.
         seed: Seed of order and mirroring.
+        weights: float64 ``(n,)``: how often each entry's windows are drawn; by default each once an epoch.
 
     Raises:
         DataError: no game is as long as one window.
@@ -42,6 +43,7 @@ class Windows:
         full: bool,
         mirror: float,
         seed: int,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         starts = [np.arange(0, total - window + 1 if full else total, stride) for total in decisions.tolist()]
         self.window, self._mirror, self._seed = window, mirror, seed
@@ -57,10 +59,11 @@ class Windows:
                 f"--window-size {longest} or less, or --loss-positions all",
             )
         self.batch = min(batch, len(self._first))
+        self._weights = None if weights is None else np.repeat(weights, [len(start) for start in starts])
         self._order = lru_cache(maxsize=2)(self._shuffle)
 
     def _shuffle(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self._seed, 2, epoch]).permutation(len(self._first))
+        return drawn(np.random.default_rng([self._seed, 2, epoch]), len(self._first), self._weights)
 
     def steps(self, epoch: int) -> int:
         """Batches of one epoch; the last may be padded with empty windows."""
@@ -72,4 +75,5 @@ class Windows:
         at = np.resize(chosen, self.batch)
         there = np.arange(self.batch) < len(chosen)
         flip = np.random.default_rng([self._seed, 3, epoch, step]).random(self.batch) < self._mirror
-        return Pick(self._first[at], np.where(there, self._count[at], 0), np.ones(self.batch, np.bool_), flip)
+        count = np.where(there, self._count[at], 0)
+        return Pick(self._first[at], count, np.ones(self.batch, np.bool_), flip, still(self.batch))

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -231,6 +231,8 @@ SPATIAL = (
     Feature("frame", 1, lambda v: v.game.frame / MAX_FRAMES, 0, 1, "frame number / 28800"),
 )
 NEEDED = {
+    Lacks.ACTION_FRAME: "the frame of the action (Slippi 0.2)",
+    Lacks.STATE: "ground, jumps and hitstun (Slippi 2.0)",
     Lacks.INVULNERABLE: "invulnerability (Slippi 2.1)",
     Lacks.ITEMS: "items (Slippi 3.0)",
     Lacks.SPEEDS: "speeds (Slippi 3.5)",
@@ -238,13 +240,25 @@ NEEDED = {
 }
 """What the table reads and older files lack; hitlag (3.8) is left out so that the files from 3.5 on can all be used."""
 
-IDS = (
-    ("own_action", NUM_ACTIONS),
-    ("opponent_action", NUM_ACTIONS),
-    ("own_character", NUM_CHARACTERS),
-    ("opponent_character", NUM_CHARACTERS),
+
+class Id(NamedTuple):
+    """A number that the model looks up in a learned table; ids of one ``kind`` share it.
+
+    ``nobody`` says that 0 stands for nothing known and is looked up as zeros.
+    """
+
+    name: str
+    kind: str
+    vocabulary: int
+    nobody: bool = False
+
+
+_IDS = (
+    Id("own_action", "action", NUM_ACTIONS),
+    Id("opponent_action", "action", NUM_ACTIONS),
+    Id("own_character", "character", NUM_CHARACTERS),
+    Id("opponent_character", "character", NUM_CHARACTERS),
 )
-"""Numbers that the model looks up in learned tables, and the size of each vocabulary."""
 
 
 def _style(names: int) -> Feature:
@@ -296,17 +310,20 @@ class Table:
     """The layout of one policy's input.
 
     Args:
-        num_player_names: Width of the one-hot of the own player's style; 0 leaves it out.
+        num_player_names: The highest number of a player's style; 0 leaves styles out.
         allow_missing: Adds one presence bit for each kind of column that older files lack.
+        player_mode: The own player's style as a one-hot of ``num_player_names`` floats, or as one more id.
     """
 
     num_player_names: int
     allow_missing: bool
+    player_mode: Literal["one_hot", "learned"] = "one_hot"
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """The whole layout in order."""
-        style = (_style(self.num_player_names),) if self.num_player_names else ()
+        one_hot = self.num_player_names and self.player_mode == "one_hot"
+        style = (_style(self.num_player_names),) if one_hot else ()
         presence = tuple(_presence(*needed) for needed in NEEDED.items()) if self.allow_missing else ()
         own, game = Section(("own",), (Part((CONTROLLER, *style)),)), Section(("game",), (Part((*SPATIAL,)),))
         last = (Section(("game",), (Part(presence),)),) if presence else ()
@@ -320,7 +337,13 @@ class Table:
     @property
     def ids(self) -> int:
         """Number of ids of one frame."""
-        return len(IDS)
+        return len(self.vocabularies)
+
+    @cached_property
+    def vocabularies(self) -> tuple[Id, ...]:
+        """Every id in order."""
+        learned = self.num_player_names and self.player_mode == "learned"
+        return (*_IDS, Id("own_style", "style", self.num_player_names + 1, nobody=True)) if learned else _IDS
 
     @property
     def controller(self) -> slice:
@@ -346,7 +369,8 @@ class Table:
         """A short hash of everything that gives the numbers their meaning."""
         layout = [[name, f.name, f.width, f.low, f.high, f.says] for name, f in self.rows()]
         constants = {name: table.tolist() for name, table in _TABLES.items()}
-        words = json.dumps([SCHEMA_VERSION, layout, IDS, constants, COMPONENTS])
+        ids = [[found.name, found.vocabulary] for found in self.vocabularies]
+        words = json.dumps([SCHEMA_VERSION, layout, ids, constants, COMPONENTS])
         return hashlib.sha256(words.encode()).hexdigest()[:16]
 
     def encode(self, game: Game) -> tuple[Array, Array]:
@@ -357,7 +381,7 @@ class Table:
 
         Returns:
             floats: float32 ``S + (floats,)``, each within its row's range.
-            ids: int64 ``S + (4,)``, in the order of ``IDS``.
+            ids: int64 ``S + (ids,)``, in the order of ``vocabularies``.
         """
         view = View(game)
         module, shape = view.module, game.shape
@@ -373,7 +397,11 @@ class Table:
                 _write(block[..., at : at + part.width], part, view, len(section.names))
                 at += part.width
         characters = view.integer(game.players.character).clip(0, NUM_CHARACTERS - 1)
-        return floats, module.concatenate([view.action, characters], -1)
+        ids = [view.action, characters]
+        if self.ids > len(_IDS):
+            style = view.integer(game.players.style)[..., :1]
+            ids.append(style * ((style > 0) & (style <= self.num_player_names)))  # a number outside is nobody
+        return floats, module.concatenate(ids, -1)
 
 
 def _write(block: Array, part: Part, view: View, repetitions: int) -> None:

@@ -18,13 +18,20 @@ class Embed(nn.Module):
         kinds: The table that each id is looked up in.
         vocabularies: Rows of each table.
         width: Width of every table.
+        nobody: The tables whose row 0 means nothing known: it is zeros and stays zeros.
     """
 
-    def __init__(self, floats: int, kinds: Sequence[int], vocabularies: Sequence[int], width: int) -> None:
+    def __init__(
+        self, floats: int, kinds: Sequence[int], vocabularies: Sequence[int], width: int, nobody: Sequence[int] = ()
+    ) -> None:
         super().__init__()
-        self.tables = nn.ModuleList(nn.Embedding(rows, width) for rows in vocabularies)
-        for table in self.tables:
+        self.tables = nn.ModuleList(
+            nn.Embedding(rows, width, padding_idx=0 if at in nobody else None) for at, rows in enumerate(vocabularies)
+        )
+        for at, table in enumerate(self.tables):
             nn.init.normal_(table.weight, std=_START)  # type: ignore[arg-type]
+            if at in nobody:
+                nn.init.zeros_(table.weight[0])  # type: ignore[index]
         self._kinds = tuple(kinds)
         self.output_size = floats + width * len(self._kinds)
 

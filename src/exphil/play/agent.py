@@ -72,6 +72,7 @@ class Agent:
         seed: Of the draws; None takes the likeliest action always, which can freeze in place.
         delay: Frames of delay that the policy was trained with.
         environment_delay: The part of it that the world adds.
+        style: Number of the player it plays like, in the policy's registry; 0 is nobody in particular.
 
     Raises:
         OptionError: when the world alone is slower than the policy.
@@ -86,15 +87,18 @@ class Agent:
         seed: int | None,
         delay: int = 0,
         environment_delay: int = 0,
+        style: int = 0,
     ) -> None:
-        self._player, self._table, self._seat, self._games = player, table, seat, games
+        self._player, self._table, self._seat, self._games, self._style = player, table, seat, games, style
         self._random = None if seed is None else np.random.default_rng(seed)
         self._state = player.initial_state(games)
         self._line: DelayLine[Controller] = DelayLine(delay, environment_delay, neutral(games))
 
     def step(self, frame: Frame) -> Decision:
         """See a frame, decide, press."""
-        floats, ids = self._table.encode(frame.game.seen_from(self._seat))
+        seen = frame.game.seen_from(self._seat)  # a copy: the world's own rows keep their style
+        seen.players.style[..., 0] = self._style
+        floats, ids = self._table.encode(seen)
         uniform = None
         if self._random is not None:
             uniform = self._random.random((self._games, len(action.COMPONENTS)), np.float32)

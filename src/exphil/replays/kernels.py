@@ -1,239 +1,315 @@
-"""The two passes over a file's events, compiled: ``survey`` measures, ``fill`` writes packed rows.
+"""The compiled passes over a file's events.
 
-Every read is checked against the file's end and the event's own payload size; an unknown command ends the walk. A frame
-that netplay rolled back is recorded again under the same number: the first version is what the player saw when acting,
-and the one that is kept.
+``survey`` finds the frames, ``fill`` writes columns, ``item_slots`` gives every item its slot, ``pack_players`` and
+``pack_items`` make packed rows of columns.
 
-The field tables say which bytes of an event go where in a row: ``(source offset, row offset within the group)`` by
-width.
+Every read is checked against the file's end and the event's own payload size. What differs between files and formats
+(field tables, offsets of rows) is an argument: numba keeps compiled code by this file alone, so a number taken from
+another module would outlive its change.
+
+A record array is handed over three times, seen as elements of 4, 2 and 1 bytes, and so are the tables of its fields.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.game.frames import ITEM, NUM_ITEMS, PLAYER, ROW, ROW_BYTES
-from exphil.replays.container import FRAME_START, ITEM_UPDATE, POST_FRAME, PRE_FRAME
-
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
-Span = tuple[int, int]
+Views = tuple[NDArray[np.uint32], NDArray[np.uint16], NDArray[np.uint8]]
 Tables = tuple[Ints, Ints, Ints]
 
-PRE_FIELDS = {"main_x": 0x19, "main_y": 0x1D, "c_x": 0x21, "c_y": 0x25, "shoulder": 0x29, "buttons": 0x31}
-POST_FIELDS = {
-    "character": 0x07,
-    "action": 0x08,
-    "x": 0x0A,
-    "y": 0x0E,
-    "facing": 0x12,
-    "percent": 0x16,
-    "shield": 0x1A,
-    "stocks": 0x21,
-    "action_frame": 0x22,
-    "jumps": 0x32,
-    "speed_air_x": 0x35,
-    "speed_y": 0x39,
-    "speed_x_attack": 0x3D,
-    "speed_y_attack": 0x41,
-    "speed_ground_x": 0x45,
-    "hitlag": 0x49,
-}
-ITEM_FIELDS = {"type": 0x05, "state": 0x07, "vx": 0x0C, "vy": 0x10, "x": 0x14, "y": 0x18}
-_FLAGS, _HITSTUN, _AIRBORNE, _HURTBOX = 0x29, 0x2B, 0x2F, 0x34  # read with a rule, not copied
-_SPAWN_ID, _OWNER = 0x22, 0x2A
-SMALLEST_PRE, SMALLEST_POST, SMALLEST_ITEM = 0x32, 0x33, 0x25
-"""Payload bytes without which an event cannot be read (Slippi 2.0; items 3.0)."""
+SKIP, UNKNOWN, LAST, PRE, POST, BEGIN, ITEM, CLOSE, STAGE = range(9)
+"""What a command is to the walk; from ``PRE`` on it belongs to a frame."""
 
-_NANA = ROW.fields["nana"][1] if ROW.fields else 0
-_PLAYERS = ROW.fields["players"][1] if ROW.fields else 0
-_ITEMS = ROW.fields["items"][1] if ROW.fields else 0
-_PLAYER_BYTES, _ITEM_BYTES = PLAYER.itemsize, ITEM.itemsize
-_AT = {name: PLAYER.fields[name][1] for name in PLAYER.names or () if PLAYER.fields}
-_AT_HITSTUN, _AT_GROUND, _AT_INVULNERABLE, _AT_EXISTS = (
-    _AT[n] for n in ("hitstun", "on_ground", "invulnerable", "exists")
-)
-_AT_OWNER, _AT_ITEM_EXISTS = (ITEM.fields[name][1] if ITEM.fields else 0 for name in ("owner", "exists"))
-_EMPTY = -1
+OLDEST_FRAME = -123
+HAS_PRE, HAS_POST = 1, 2
+HAS_START, HAS_END = 1, 2
+MOST_SLOTS = 15
 
 
 class Survey(NamedTuple):
-    """What the first pass found."""
+    """What the first pass found. An offset is -1 for something that is not there."""
 
-    first_frame: int
-    last_frame: int
-    rows: int
-    stopped: int  # offset of the first event that could not be walked over, else the end
-    ended: int  # offset of the game end event, -1 without one
-    items: int
+    ids: Ints  # (rows,) frame number of each recorded row, versions that netplay rolled back included
+    begins: Ints  # (rows,) offset of its first event
+    stops: Ints  # (rows,) where the next row begins
+    counts: Ints  # (256,) events by command
+    faults: Ints  # (FAULTS, 2): how many events of each kind of fault, and the offset of the first
+    stopped: int  # offset of the first event that could not be walked over, else of the end
+    ended: int  # offset of the game end event
 
 
-def field_table(fields: dict[str, int], group: np.dtype[np.void], payload: int) -> Ints:
-    """``(n, 3)``: source offset, target offset, width of the fields that an event of ``payload`` bytes holds."""
-    rows = []
-    for name, source in fields.items():
-        target, width = group.fields[name][1], group.fields[name][0].itemsize  # type: ignore[index]
-        if source + width <= payload + 1:
-            rows.append((source, target, width))
-    return np.array(sorted(rows, key=lambda row: row[2]), np.int64).reshape(-1, 3)
+FAULTS = ("unknown", "number", "beyond", "empty", "astray")
+"""Events of an unknown command; with an impossible frame number; of a port above 4; of a port on which nobody plays;
+with another number than the frame in which they stand."""
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _word(data: Bytes, at: int) -> int:
-    raw = (
-        (np.uint32(data[at]) << 24)
-        | (np.uint32(data[at + 1]) << 16)
-        | (np.uint32(data[at + 2]) << 8)
-        | np.uint32(data[at + 3])
+def _word(data: Bytes, at: Any) -> Any:
+    """The big-endian word at an unsigned offset: no look at the sign lets four bytes be read as one."""
+    return (
+        (np.uint32(data[at]) << np.uint32(24))
+        | (np.uint32(data[at + np.uint64(1)]) << np.uint32(16))
+        | (np.uint32(data[at + np.uint64(2)]) << np.uint32(8))
+        | np.uint32(data[at + np.uint64(3)])
     )
-    return int(np.int64(np.int32(raw)))
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _number(data: Bytes, at: int) -> int:
+    return int(np.int64(np.int32(_word(data, np.uint64(at)))))
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _fault(faults: Ints, kind: int, at: int) -> None:
+    if faults[kind, 0] == 0:
+        faults[kind, 1] = at
+    faults[kind, 0] += 1
 
 
 @numba.njit(cache=True, nogil=True)
-def survey(data: Bytes, first: int, end: int, sizes: Ints, ports: Ints) -> tuple[int, int, int, int, int, int]:
-    """Walk every event once: see ``Survey``. ``ports`` maps port 0..3 to seat 0 or 1, -1 for a port nobody plays on."""
-    low, high, rows, items, ended = 1 << 30, -(1 << 30), 0, 0, -1
-    at = first
-    leader = -1
-    for port in range(4):
-        if ports[port] == 0:
-            leader = port
-    while at < end:
-        command = data[at]
-        size = sizes[command]
-        if size == 0 or at + 1 + size > end:
-            break
-        if command == PRE_FRAME:
-            frame = _word(data, at + 1)
-            port = data[at + 5]
-            if port > 3 or frame < -123 or frame > 1_000_000:
-                break
-            low, high = min(low, frame), max(high, frame)
-            if port == leader and data[at + 6] == 0:
-                rows += 1
-        elif command == ITEM_UPDATE:
-            items += 1
-        elif command == 0x39:
-            ended = at
-            at += 1 + size
-            break
-        at += 1 + size
-    return low, high, rows, at, ended, items
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _copy(data: Bytes, at: int, fields: Ints, row: Bytes, base: int) -> None:
-    for index in range(fields.shape[0]):
-        source, target, width = at + fields[index, 0], base + fields[index, 1], fields[index, 2]
-        if width == 4:
-            row[target] = data[source + 3]
-            row[target + 1] = data[source + 2]
-            row[target + 2] = data[source + 1]
-            row[target + 3] = data[source]
-        elif width == 2:
-            row[target] = data[source + 1]
-            row[target + 1] = data[source]
-        else:
-            row[target] = data[source]
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _item_slot(spawn_id: int, frame: int, slot_id: Ints, slot_seen: Ints) -> int:
-    """An item keeps its slot, which is free again once the item was absent for a whole frame; -1: all are taken."""
-    free = -1
-    for slot in range(NUM_ITEMS):
-        alive = slot_seen[slot] >= frame - 1
-        if alive and slot_id[slot] == spawn_id:
-            return slot
-        if not alive and free < 0:
-            free = slot
-    return free
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _fill_item(
-    data: Bytes, at: int, size: int, fields: Ints, ports: Ints, row: Bytes, index: int, slot_id: Ints, slot_seen: Ints
-) -> int:
-    """Write an item event into its slot; gives the number of items that found none, 0 or 1."""
-    spawn_id = _word(data, at + _SPAWN_ID)
-    slot = _item_slot(spawn_id, index, slot_id, slot_seen)
-    if slot < 0:
-        return 1
-    slot_id[slot], slot_seen[slot] = spawn_id, index
-    base = _ITEMS + slot * _ITEM_BYTES
-    _copy(data, at, fields, row, base)
-    row[base + _AT_ITEM_EXISTS] = 1
-    if size >= _OWNER and data[at + _OWNER] <= 3:
-        seat = ports[data[at + _OWNER]]
-        row[base + _AT_OWNER] = 1 if seat == 0 else (255 if seat == 1 else 0)
-    return 0
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _fill_post(data: Bytes, at: int, size: int, fields: Ints, row: Bytes, base: int) -> None:
-    """Write a post-frame event: the fields that are copied, and those that are read with a rule."""
-    _copy(data, at, fields, row, base)
-    row[base + _AT_EXISTS] = 1
-    row[base + _AT_GROUND] = 1 if data[at + _AIRBORNE] == 0 else 0
-    if size >= _HURTBOX:
-        row[base + _AT_INVULNERABLE] = 1 if data[at + _HURTBOX] != 0 else 0
-    if data[at + _FLAGS] & 2:
-        for byte in range(4):
-            row[base + _AT_HITSTUN + byte] = data[at + _HITSTUN + 3 - byte]
-
-
-@numba.njit(cache=True, nogil=True)
-def fill(data: Bytes, span: Span, sizes: Ints, ports: Ints, low: int, tables: Tables, rows: Bytes, seen: Bytes) -> int:
-    """Write rows.
+def survey(
+    data: Bytes, first: int, end: int, sizes: Ints, kinds: Bytes, seats: Ints, room: int
+) -> tuple[int, Ints, Ints, Ints, Ints, Ints, int, int]:
+    """Walk every event once: the number of rows, then the fields of ``Survey`` with arrays of ``room`` rows.
 
     Args:
         data: The file.
-        span: Offsets of the first event and of the end.
-        sizes: Payload size by command.
-        ports: Seat by port, as ``survey`` takes it.
-        low: The frame of ``rows[0]``.
-        tables: ``field_table`` of pre-frame, post-frame and item events.
-        rows: ``(T, ROW_BYTES)`` of zeros.
-        seen: ``(T,)`` of zeros; gets one bit per leader event: 1 and 2 pre, 4 and 8 post.
+        first: Offset of the first event.
+        end: Offset after the last.
+        sizes: Payload size by command, -1 for one that the file does not declare.
+        kinds: ``SKIP`` to ``STAGE`` by command.
+        seats: Seat by port 0..3, -1 for a port nobody plays on.
+        room: Rows that fit between ``first`` and ``end``.
+    """
+    ids, begins, stops = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
+    counts, faults = np.zeros(256, np.int64), np.zeros((5, 2), np.int64)
+    rows, current, seen, at, ended = -1, -(1 << 40), 1, first, -1  # a row in which nobody was seen is written over
+    while at < end:
+        size, kind = sizes[data[at]], kinds[data[at]]
+        if size < 0 or at + 1 + size > end:
+            break
+        counts[data[at]] += 1
+        new = False
+        if kind == LAST:
+            ended = at
+            at += 1 + size
+            break
+        if kind == UNKNOWN:
+            _fault(faults, 0, at)
+        elif kind >= PRE:
+            frame = _number(data, at + 1)
+            if kind in (BEGIN, PRE):
+                bit = 0
+                if frame < OLDEST_FRAME:
+                    _fault(faults, 1, at)
+                elif kind == BEGIN:
+                    new = True
+                elif data[at + 5] > 3:
+                    _fault(faults, 2, at)
+                elif seats[data[at + 5]] < 0:
+                    _fault(faults, 3, at)
+                else:
+                    bit = 1 << (2 * seats[data[at + 5]] + (1 if data[at + 6] else 0))
+                    new = frame != current or (seen & bit) != 0
+                if new:
+                    if rows >= 0:
+                        stops[rows] = min(stops[rows], at)
+                    rows += 1 if seen else 0
+                    ids[rows], begins[rows], stops[rows] = frame, at, end
+                    current, seen = frame, 0
+                seen |= bit
+            elif frame != current:
+                _fault(faults, 4, at)
+        at += 1 + size
+    rows += 1 if seen else 0
+    if rows > 0:
+        stops[rows - 1] = min(stops[rows - 1], at)
+    return rows, ids, begins, stops, counts, faults, at, ended
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _put(data: Bytes, event: int, tables: Tables, record: Views, row: int) -> None:
+    """Write one event of the file into its record."""
+    four, two, one = tables
+    words, halves, octets = record
+    at, index = np.uint64(event), np.uint64(row)
+    for field in range(four.shape[0]):
+        words[index, np.uint64(four[field, 1])] = _word(data, at + np.uint64(four[field, 0]))
+    for field in range(two.shape[0]):
+        source = at + np.uint64(two[field, 0])
+        halves[index, np.uint64(two[field, 1])] = (np.uint16(data[source]) << np.uint16(8)) | np.uint16(
+            data[source + np.uint64(1)]
+        )
+    for field in range(one.shape[0]):
+        octets[index, np.uint64(one[field, 1])] = data[at + np.uint64(one[field, 0])]
+
+
+@numba.njit(cache=True, nogil=True)
+def fill(
+    data: Bytes,
+    spans: Ints,
+    sizes: Ints,
+    kinds: Bytes,
+    seats: Ints,
+    players: int,
+    tables: tuple[Tables, ...],
+    columns: tuple[Views, ...],
+    present: Bytes,
+    marks: Bytes,
+    stage: Ints,
+) -> tuple[int, int]:
+    """Write the columns of the chosen rows; gives the number of items and of stage events.
+
+    Args:
+        data: The file.
+        spans: ``(T, 3)``: frame number, first offset and end of each row.
+        sizes: As for ``survey``, which has checked every event of the spans against the file's end.
+        kinds: As for ``survey``.
+        seats: As for ``survey``.
+        players: Number of seats, P.
+        tables: Fields of pre-frame, post-frame, item, frame start and bookend events.
+        columns: Their records: ``(2 * T * P)`` for the first two, leaders first; room for all items, whose first
+            element is the row; ``(T,)`` for the last two. All are zero.
+        present: ``(2 * T * P)`` of zeros; gets ``HAS_PRE`` and ``HAS_POST``.
+        marks: ``(T,)`` of zeros; gets ``HAS_START`` and ``HAS_END``.
+        stage: ``(n, 2)`` with room for all stage events; gets their offset and row.
+    """
+    (pre, post, item, begin, close), (to_pre, to_post, to_item, to_begin, to_close) = tables, columns
+    item_row, rows, items, moves = to_item[0], spans.shape[0], 0, 0
+    for row in range(rows):
+        frame, at, end = spans[row, 0], spans[row, 1], spans[row, 2]
+        while at < end:
+            kind, size = kinds[data[at]], sizes[data[at]]
+            if kind >= PRE and _number(data, at + 1) == frame:
+                if kind in (PRE, POST):
+                    if data[at + 5] <= 3 and seats[data[at + 5]] >= 0:
+                        index = row * players + seats[data[at + 5]] + (rows * players if data[at + 6] else 0)
+                        if kind == PRE:
+                            present[index] |= HAS_PRE
+                            _put(data, at, pre, to_pre, index)
+                        else:
+                            present[index] |= HAS_POST
+                            _put(data, at, post, to_post, index)
+                elif kind == ITEM:
+                    item_row[items, 0] = row
+                    _put(data, at, item, to_item, items)
+                    items += 1
+                elif kind == BEGIN:
+                    marks[row] |= HAS_START
+                    _put(data, at, begin, to_begin, row)
+                elif kind == CLOSE:
+                    marks[row] |= HAS_END
+                    _put(data, at, close, to_close, row)
+                elif kind == STAGE:
+                    stage[moves, 0], stage[moves, 1] = at, row
+                    moves += 1
+            at += 1 + size
+    return items, moves
+
+
+@numba.njit(cache=True, nogil=True)
+def item_slots(rows: NDArray[np.int32], spawn_ids: NDArray[np.uint32], slots: NDArray[np.int8]) -> int:
+    """Give every item its slot: it keeps it, and the slot is free once the item was absent for a whole frame.
+
+    Args:
+        rows: Row of each item, never falling.
+        spawn_ids: Which item it is.
+        slots: Gets 0..14, -1 when all are taken.
 
     Returns:
-        How many item events found no slot.
+        How many found none.
     """
-    pre, post, item = tables
-    frames, starts, lost = rows.shape[0], sizes[FRAME_START] > 0, 0
-    version = np.zeros(frames, np.int64)
-    slot_id, slot_seen = np.full(NUM_ITEMS, _EMPTY, np.int64), np.full(NUM_ITEMS, -(1 << 40), np.int64)
-    at, end = span
-    while at < end:
-        command, size = data[at], sizes[data[at]]
-        index = _word(data, at + 1) - low if size >= 4 else -1
-        if index < 0 or index >= frames:
-            pass
-        elif command == FRAME_START:
-            version[index] += 1
-        elif command == ITEM_UPDATE:
-            if version[index] <= 1 and size >= SMALLEST_ITEM:
-                lost += _fill_item(data, at, size, item, ports, rows[index], index, slot_id, slot_seen)
-        elif command in (PRE_FRAME, POST_FRAME) and data[at + 5] <= 3 and ports[data[at + 5]] >= 0:
-            seat, leader = ports[data[at + 5]], data[at + 6] == 0
-            if command == PRE_FRAME and not starts and leader and seat == 0:
-                version[index] += 1
-            if version[index] <= 1:
-                base = (_PLAYERS if leader else _NANA) + seat * _PLAYER_BYTES
-                if leader:
-                    seen[index] |= (1 if command == PRE_FRAME else 4) << seat
-                if command == PRE_FRAME:
-                    _copy(data, at, pre, rows[index], base)
-                else:
-                    _fill_post(data, at, size, post, rows[index], base)
-        at += 1 + size
+    held, last, lost = np.zeros(MOST_SLOTS, np.int64), np.full(MOST_SLOTS, -(1 << 40), np.int64), 0
+    for item in range(rows.shape[0]):
+        found = -1
+        for slot in range(MOST_SLOTS):
+            alive = last[slot] >= rows[item] - 1
+            if alive and held[slot] == spawn_ids[item]:
+                found = slot
+                break
+            if not alive and found < 0:
+                found = slot
+        slots[item] = found
+        if found < 0:
+            lost += 1
+        else:
+            held[found], last[found] = spawn_ids[item], rows[item]
     return lost
 
 
-def empty_rows(count: int) -> Bytes:
-    """``(count, ROW_BYTES)`` zeros."""
-    return np.zeros((count, ROW_BYTES), np.uint8)
+@numba.njit(cache=True, nogil=True, inline="always")
+def _move(tables: Tables, source: Views, index: Any, target: Views, row: Any, base: Any) -> None:
+    """Copy a record into a row; ``base`` is in bytes, a multiple of 4."""
+    four, two, one = tables
+    words, halves, octets = source
+    to_words, to_halves, to_octets = target
+    item, line, to = np.uint64(index), np.uint64(row), np.uint64(base)
+    for field in range(four.shape[0]):
+        to_words[line, to // np.uint64(4) + np.uint64(four[field, 1])] = words[item, np.uint64(four[field, 0])]
+    for field in range(two.shape[0]):
+        to_halves[line, to // np.uint64(2) + np.uint64(two[field, 1])] = halves[item, np.uint64(two[field, 0])]
+    for field in range(one.shape[0]):
+        to_octets[line, to + np.uint64(one[field, 1])] = octets[item, np.uint64(one[field, 0])]
+
+
+@numba.njit(cache=True, nogil=True)
+def pack_players(
+    present: Bytes,
+    tables: tuple[Tables, Tables],
+    columns: tuple[Views, Views],
+    total: int,
+    first: int,
+    bases: Ints,
+    rules: Ints,
+    rows: Views,
+) -> None:
+    """Write the players of packed rows.
+
+    Args:
+        present: As ``fill`` leaves it, of two seats.
+        tables: For pre- and post-frame: place in the column record and place in a player of the packed row.
+        columns: The records.
+        total: Rows of the columns, T.
+        first: The first of them that is packed; as many are as ``rows`` has.
+        bases: ``(1 or 2, 2)``: where leader (and follower) of each seat lie in a row, in bytes.
+        rules: Places in the post-frame record of airborne (-1: not recorded, then on_ground and hitstun stay 0),
+            flags_4, misc and hurtbox, and in a player of hitstun, on_ground, invulnerable and exists.
+        rows: Packed rows, zero where nobody is.
+    """
+    words, _, octets = columns[1]
+    to_words, _, to_octets = rows
+    airborne, flags, misc, hurtbox = np.uint64(rules[0]), np.uint64(rules[1]), np.uint64(rules[2]), np.uint64(rules[3])
+    hitstun, ground, safe, exists = np.uint64(rules[4]), np.uint64(rules[5]), np.uint64(rules[6]), np.uint64(rules[7])
+    stateless = rules[0] < 0
+    for follower in range(bases.shape[0]):
+        for row in range(rows[0].shape[0]):
+            for seat in range(2):
+                index, line = np.uint64((follower * total + first + row) * 2 + seat), np.uint64(row)
+                base = np.uint64(bases[follower, seat])
+                if present[index] & HAS_PRE:
+                    _move(tables[0], columns[0], index, rows, line, base)
+                if present[index] & HAS_POST:
+                    _move(tables[1], columns[1], index, rows, line, base)
+                    to_octets[line, base + exists] = 1
+                    to_octets[line, base + safe] = 1 if octets[index, hurtbox] != 0 else 0
+                    if not stateless:
+                        to_octets[line, base + ground] = 1 if octets[index, airborne] == 0 else 0
+                        if octets[index, flags] & 2:
+                            to_words[line, base // np.uint64(4) + hitstun] = words[index, misc]
+
+
+@numba.njit(cache=True, nogil=True)
+def pack_items(
+    slots: NDArray[np.int8], tables: Tables, column: Views, first: int, base: int, step: int, rows: Views
+) -> None:
+    """Copy every item that has a slot, from row ``first`` on; slot s of a row lies at ``base + s * step`` bytes."""
+    for item in range(slots.shape[0]):
+        row = np.int64(column[0][item, 0]) - first
+        if slots[item] >= 0 and 0 <= row < rows[0].shape[0]:
+            _move(tables, column, item, rows, row, base + slots[item] * step)

@@ -1,25 +1,34 @@
-"""One ``.slp`` file to one ``Replay``: its columns, who played, and what was wrong with it.
+"""One ``.slp`` file to one ``Replay``: its columns, who played, how it ended, and what was wrong with it.
 
-``read`` takes two-player games of Slippi 2.0 to 3.19 and keeps the first version of a frame that netplay rolled back.
-``peek`` reads the start block alone. Both raise ``ReplayError`` with the file and the reason when there is nothing
-usable; smaller faults are listed in ``problems``.
+``read`` takes Slippi 0.1 to 3.19 and any number of players; ``peek`` reads the start block alone. Both raise
+``ReplayError`` with the file and the reason when there is nothing usable; smaller faults are listed in ``problems``
+with their byte offsets. ``Replay.recording`` holds every column; ``Replay.game`` is the packed ``Game`` of two players.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from exphil.errors import ReplayError
-from exphil.game.frames import ITEM, PLAYER, ROW, Game, Lacks
-from exphil.replays import container, kernels
-from exphil.replays.container import Layout, Seat, Start
+from exphil.game.frames import Game, Lacks
+from exphil.game.ids import Stage
+from exphil.replays import container, recording, seats
+from exphil.replays.container import Start
+from exphil.replays.recording import End, Recording, Rollbacks
+from exphil.replays.seats import RECORDED_FROM
 
-_HEAD_BYTES = 1024  # holds the start event of every version we know (it ends before byte 814)
+__all__ = ["RECORDED_FROM", "Replay", "digest", "lacking", "parse", "peek", "peek_bytes", "read", "read_bytes"]
+
+HEAD_BYTES = 1024
+"""The start of a file that ``peek_bytes`` wants: it holds the start event of every version we know (it ends before byte
+814)."""
+
+_OPEN = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 @dataclass(frozen=True)
@@ -28,10 +37,10 @@ class Replay:
 
     path: Path
     start: Start
-    game: Game
+    recording: Recording
     rows: int  # recorded rows, versions that netplay rolled back included
-    digest: str  # of the file's bytes: the same game under another name has the same
     problems: tuple[str, ...]
+    data: bytes = field(repr=False)  # of the file
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -40,8 +49,13 @@ class Replay:
 
     @property
     def frames(self) -> int:
-        """Distinct frame numbers."""
-        return len(self.game)
+        """Distinct frame numbers, up to the first frame in which a player's events are missing; as ``game`` has."""
+        return int(self.recording.whole.stop - self.recording.whole.start)
+
+    @property
+    def duplicates(self) -> int:
+        """Recorded rows beyond one for each frame number: frames that netplay rolled back."""
+        return self.rows - len(self.recording)
 
     @property
     def characters(self) -> tuple[int, ...]:
@@ -49,19 +63,36 @@ class Replay:
         return tuple(seat.character for seat in self.start.seats)
 
     @property
+    def end(self) -> End | None:
+        """The game end event; None when the file has none."""
+        return self.recording.end
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata element; empty when the file has none."""
+        return self.recording.metadata
+
+    @cached_property
     def lacks(self) -> Lacks:
-        """Columns that this file does not hold."""
-        return Lacks(int(self.game.lacks[0])) if len(self.game) else Lacks(0)
+        """Columns of ``game`` that this file does not hold."""
+        return seats.lacks(self.recording)
 
+    @cached_property
+    def game(self) -> Game:
+        """The packed rows of a game of two, ``(frames,)``; made when first asked for.
 
-RECORDED_FROM = {
-    Lacks.INVULNERABLE: (2, 1),
-    Lacks.ITEMS: (3, 0),
-    Lacks.SPEEDS: (3, 5),
-    Lacks.ITEM_OWNER: (3, 6),
-    Lacks.HITLAG: (3, 8),
-}
-"""The first Slippi version that records the columns of each bit."""
+        Raises:
+            ReplayError: another number of players.
+        """
+        try:
+            return seats.pack(self.recording)
+        except ReplayError as error:
+            raise ReplayError(error.what, str(self.path)) from None
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the file's bytes: the same game under another name has the same."""
+        return digest(self.data)
 
 
 def lacking(lacks: Lacks) -> str:
@@ -72,12 +103,16 @@ def lacking(lacks: Lacks) -> str:
     )
 
 
-def _lacks(start: Start, items: int) -> Lacks:
-    found = Lacks(0)
+def lacking_by_version(start: Start) -> Lacks:
+    """The columns that a file lacks for certain, by its start block alone.
+
+    Whether an old file lacks the owners of items depends on whether there were any: that is left to the game.
+    """
+    lacks = Lacks(0)
     for bit, version in RECORDED_FROM.items():
-        if start.version[:2] < version and (bit != Lacks.ITEM_OWNER or items):
-            found |= bit
-    return found
+        if start.version[:2] < version and bit != Lacks.ITEM_OWNER:
+            lacks |= bit
+    return lacks if start.stage == Stage.FOUNTAIN_OF_DREAMS else lacks & ~Lacks.PLATFORMS
 
 
 def _with_codes(start: Start, metadata: dict[str, Any]) -> Start:
@@ -89,8 +124,26 @@ def _with_codes(start: Start, metadata: dict[str, Any]) -> Start:
         names = entry.get("names") if isinstance(entry, dict) else None
         names = names if isinstance(names, dict) else {}
         code, name = seat.code or str(names.get("code") or ""), seat.name or str(names.get("netplay") or "")
-        seats.append(Seat(seat.port, seat.character, seat.human, seat.stocks, seat.tag, code, name))
-    return Start(start.version, start.stage, start.teams, tuple(seats), start.match_id)
+        seats.append(seat._replace(code=code, name=name))
+    return start._replace(seats=tuple(seats))
+
+
+def peek_bytes(head: bytes, where: str) -> Start:
+    """The start block of a file whose first bytes are given, ``HEAD_BYTES`` of them or the whole file.
+
+    Raises:
+        ReplayError: not a replay, or not one that ``read`` takes.
+    """
+    first, size = container.start_size(head, where)
+    if len(head) >= HEAD_BYTES:  # the rest of a longer event is in the file and means nothing to us
+        size = min(size, len(head) - first - 1)
+    return _start(head, first, size, where)
+
+
+def _start(head: bytes, first: int, size: int, where: str) -> Start:
+    start = container.start_at(head, first, size, len(head), where)
+    container.check_version(start, where)
+    return start
 
 
 def peek(path: Path) -> Start:
@@ -101,17 +154,17 @@ def peek(path: Path) -> Start:
     """
     where = str(path)
     try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-            found = container.layout(head, where)
-            needed = found.first + 1 + int(found.sizes[container.GAME_START])
-            if needed > _HEAD_BYTES:  # a version we do not know, or damage: either must be told as ``read`` tells it
-                head += file.read(needed - _HEAD_BYTES)
+        opened = os.open(where, _OPEN)
+        try:
+            head = os.read(opened, HEAD_BYTES)
+            first, size = container.start_size(head, where)
+            if first + 1 + size > HEAD_BYTES:  # a version that we do not know, or damage: ``read`` takes it too
+                head += os.read(opened, first + 1 + size - HEAD_BYTES)
+        finally:
+            os.close(opened)
     except OSError as error:
         raise ReplayError(f"cannot be read ({error.strerror})", where) from error
-    start = container.start_block(head, container.layout(head, where), where)
-    container.check_supported(start, where)
-    return start
+    return _start(head, first, size, where)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -126,13 +179,17 @@ def read_bytes(path: Path) -> bytes:
         raise ReplayError(f"cannot be read ({error.strerror})", str(path)) from error
 
 
-def read(path: Path) -> Replay:
+def read(path: Path, rollbacks: Rollbacks = "first") -> Replay:
     """A whole game.
+
+    Args:
+        path: The file.
+        rollbacks: Which version of a frame that netplay rolled back is kept.
 
     Raises:
         ReplayError: not a replay, not one that this reader takes, or no complete frame in it.
     """
-    return parse(read_bytes(path), path)
+    return parse(read_bytes(path), path, rollbacks)
 
 
 def digest(data: bytes) -> str:
@@ -140,64 +197,44 @@ def digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
-def parse(data: bytes, path: Path) -> Replay:
+def parse(data: bytes, path: Path, rollbacks: Rollbacks = "first") -> Replay:
     """``read`` for bytes that are in memory already; ``path`` names them in messages."""
     where = str(path)
     layout = container.layout(data, where)
     start = container.start_block(data, layout, where)
-    container.check_supported(start, where)
-    _check_sizes(layout, where)
-    ports = np.full(4, -1, np.int64)
-    for index, seat in enumerate(start.seats):
-        ports[seat.port - 1] = index
-    raw = np.frombuffer(data, np.uint8)
-    found = kernels.Survey(*kernels.survey(raw, layout.first, layout.end, layout.sizes, ports))
-    problems = [*layout.problems, *_walk_problems(layout, found)]
-    count = found.last_frame - found.first_frame + 1
-    if count < 1:
-        raise ReplayError(f"no frames between offset {layout.first} and {found.stopped}", where)
-    if count > 2 * found.rows + 1000:  # a damaged number must not ask for gigabytes
-        raise ReplayError(
-            f"frame numbers run from {found.first_frame} to {found.last_frame} in {found.rows} recorded frames", where
-        )
-    rows, seen = kernels.empty_rows(count), np.zeros(count, np.uint8)
-    tables = (
-        kernels.field_table(kernels.PRE_FIELDS, PLAYER, int(layout.sizes[container.PRE_FRAME])),
-        kernels.field_table(kernels.POST_FIELDS, PLAYER, int(layout.sizes[container.POST_FRAME])),
-        kernels.field_table(kernels.ITEM_FIELDS, ITEM, int(layout.sizes[container.ITEM_UPDATE])),
-    )
-    span = (layout.first, min(found.stopped, layout.end))
-    lost = kernels.fill(raw, span, layout.sizes, ports, found.first_frame, tables, rows, seen)
-    if lost:
-        problems.append(f"{lost} item events beyond 15 at once were left out")
-    complete = int(np.argmax(seen != 15)) if (seen != 15).any() else count
-    if complete < count:
-        stopped = f"frame {found.first_frame + complete}: a player's events are missing"
-        problems.append(f"{stopped}; the {count - complete} frames from there are left out")
-    if complete == 0:
+    container.check_version(start, where)
+    if not start.seats:
+        raise ReplayError(f"nobody plays by the start event at offset {layout.first}", where)
+    events = recording.record(data, layout, start, where, rollbacks)
+    problems = [*layout.problems, *events.problems]
+    if start.version[:2] > container.NEWEST:
+        problems.append(f"byte {layout.first}: a version newer than 3.19; what it added is not read")
+    problems += _missing(events.recording)
+    if events.recording.whole.stop == 0:
         raise ReplayError("no complete frame", where)
-    named = rows[:complete].view(ROW)[:, 0]
-    named["frame"] = np.arange(found.first_frame, found.first_frame + complete)
-    named["stage"] = min(start.stage, 0x7FFF)  # no stage is above 285; modded and damaged files name up to 65535
-    named["lacks"] = int(_lacks(start, found.items))
-    start = _with_codes(start, container.metadata(data, layout))
-    return Replay(path, start, Game(rows[:complete]), found.rows, digest(data), tuple(problems))
+    found = container.metadata(data, layout.end)
+    if found is None:
+        found = container.metadata(data, events.after)  # where it lies in a file that was not finished
+    if found is None:
+        problems.append(f"byte {min(layout.end, events.after)}: no metadata")
+    return _replay(path, data, start, events, problems, found or {})
 
 
-def _check_sizes(layout: Layout, where: str) -> None:
-    for name, command, smallest in (
-        ("pre-frame", container.PRE_FRAME, kernels.SMALLEST_PRE),
-        ("post-frame", container.POST_FRAME, kernels.SMALLEST_POST),
-    ):
-        if layout.sizes[command] < smallest:
-            size = int(layout.sizes[command])
-            raise ReplayError(f"its {name} events are said to hold {size} bytes, at least {smallest} are needed", where)
-
-
-def _walk_problems(layout: Layout, found: kernels.Survey) -> list[str]:
+def _missing(recording: Recording) -> list[str]:
+    whole, frame = recording.whole, recording.frame
     problems = []
-    if found.ended < 0:
-        problems.append(f"byte {found.stopped}: no game end event")
-        if found.stopped < layout.end:
-            problems.append(f"byte {found.stopped}: an event that cannot be read; nothing after it was")
+    if whole.start:
+        many = f"the {whole.start} frames before frame {frame[whole.start]} are left out"
+        problems.append(f"frame {frame[0]}: a player's events are missing; {many}")
+    if 0 < whole.stop < len(frame):
+        many = f"the {len(frame) - whole.stop} frames from there are left out"
+        problems.append(f"frame {frame[whole.stop]}: a player's events are missing; {many}")
     return problems
+
+
+def _replay(
+    path: Path, data: bytes, start: Start, events: recording.Read, problems: list[str], metadata: dict[str, Any]
+) -> Replay:
+    known = _with_codes(start, metadata)
+    told = recording.with_origin(events.recording, known, metadata)
+    return Replay(path, known, told, events.rows, tuple(problems), data)

@@ -4,33 +4,30 @@ Loading runs no code.
 
 ``NAME.pt`` is torch's format read with ``weights_only``; ``NAME_policy.safetensors`` holds weights, and in its
 metadata the options, the feature table's fingerprint and the baselines; ``NAME_config.json`` is for people. Every file
-is written beside its place, flushed and renamed: at any moment there is the old one or the new one. Both carry check
-sums, which torch and safetensors do not look at themselves: one flipped bit in a weight is refused.
+is written whole or not at all (``exphil.files``). Both carry check sums, which torch and safetensors do not look at
+themselves: one flipped bit in a weight is refused.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from exphil.errors import OutputError, PolicyError
+from exphil.errors import PolicyError
+from exphil.files import write
 
 FORMAT = 1
-_UMASK = os.umask(0)
-os.umask(_UMASK)  # it can only be read by setting it
+OTHER_PLACE = "free some space or choose another --checkpoints-dir"
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,7 @@ class PolicyFile:
         fingerprint: Of the feature table that it was trained with.
         baselines: As ``data.baselines`` wrote them.
         training: Name, seed, updates, losses and the like, for people.
+        players: The registry of player styles as ``features.players`` wrote it; empty without styles.
     """
 
     weights: dict[str, Tensor]
@@ -50,34 +48,7 @@ class PolicyFile:
     fingerprint: str
     baselines: dict[str, Any]
     training: dict[str, Any]
-
-
-def write(path: Path, content: Callable[[BinaryIO], object]) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OutputError: the folder cannot be made or written, or the disk is full; what stood there before is untouched.
-    """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            content(file)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_UMASK)
-        temporary.replace(path)
-    except BaseException as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-        refused = error if isinstance(error, OSError) else error.__context__  # torch hides the OSError behind its own
-        if not isinstance(refused, OSError):
-            raise
-        kept = "; the file from before is untouched" if path.exists() else ""
-        what = f"cannot be written ({refused.strerror}){kept}"
-        raise OutputError(what, str(path), "free some space or choose another --checkpoints-dir") from error
+    players: dict[str, Any] = field(default_factory=dict)
 
 
 def save_snapshot(path: Path, snapshot: Mapping[str, Any]) -> None:
@@ -86,7 +57,7 @@ def save_snapshot(path: Path, snapshot: Mapping[str, Any]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    write(path, lambda file: torch.save({"format": FORMAT, **snapshot}, file))
+    write(path, lambda file: torch.save({"format": FORMAT, **snapshot}, file), OTHER_PLACE)
 
 
 def load_snapshot(path: Path) -> dict[str, Any]:
@@ -125,11 +96,12 @@ def save_policy(path: Path, file: PolicyFile) -> None:
         "fingerprint": file.fingerprint,
         "baselines": file.baselines,
         "training": file.training,
+        "players": file.players,
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in file.weights.items()}
     text = json.dumps(words)
     metadata = {"format": str(FORMAT), "exphil": text, "checksum": _checksum(text, weights)}
-    write(path, lambda out: out.write(save(weights, metadata)))
+    write(path, lambda out: out.write(save(weights, metadata)), OTHER_PLACE)
 
 
 def _checksum(words: str, weights: Mapping[str, Tensor]) -> str:
@@ -148,7 +120,7 @@ def load_policy(path: Path) -> PolicyFile:
     """
     if path.suffix == ".pt":
         found = load_snapshot(path)
-        return PolicyFile(found["policy"], found["config"], found["fingerprint"], found["baselines"], found["training"])
+        return _policy_file(found["policy"], found)
     where = str(path)
     try:
         path.open("rb").close()
@@ -158,7 +130,7 @@ def load_policy(path: Path) -> PolicyFile:
         if metadata["checksum"] != _checksum(metadata["exphil"], weights):
             raise ValueError("check sum")
         words = json.loads(metadata["exphil"])
-        return PolicyFile(weights, words["config"], words["fingerprint"], words["baselines"], words["training"])
+        return _policy_file(weights, words)
     except OSError as error:
         raise PolicyError(f"cannot be read ({error.strerror})", where) from None
     except (SafetensorError, KeyError, ValueError) as error:
@@ -167,13 +139,18 @@ def load_policy(path: Path) -> PolicyFile:
         ) from error
 
 
+def _policy_file(weights: dict[str, Tensor], words: Mapping[str, Any]) -> PolicyFile:
+    known = {name: words[name] for name in ("config", "fingerprint", "baselines", "training")}
+    return PolicyFile(weights, **known, players=words.get("players", {}))  # files from before styles have none
+
+
 def save_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a page for people.
 
     Raises:
         OutputError: it cannot be written.
     """
-    write(path, lambda file: file.write((json.dumps(content, indent=2) + "\n").encode()))
+    write(path, lambda file: file.write((json.dumps(content, indent=2) + "\n").encode()), OTHER_PLACE)
 
 
 def fit_weights(module: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:

@@ -7,6 +7,7 @@ snapshot.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -100,6 +101,7 @@ def train(
     max_grad_norm: float,
     carry: bool,
     validate: Callable[[Policy], float] | None,
+    gc_every: int = 0,
 ) -> Iterator[Event]:
     """Train until ``epochs`` passes are done, from wherever ``run`` stands.
 
@@ -111,6 +113,7 @@ def train(
         max_grad_norm: Longest gradient; 0 leaves it as it is.
         carry: Whether a batch goes on where the one before ended (lanes), else every batch starts afresh (windows).
         validate: Held-out nats per decision of a policy.
+        gc_every: Updates from one collection of garbage to the next; 0 leaves that to Python.
 
     Raises:
         ExphilError: the loss is no longer a number.
@@ -118,7 +121,10 @@ def train(
     while run.epoch < epochs:
         steps = loader.steps(run.epoch)
         while run.step < steps:
-            yield _update(run, loader, schedule, steps, max_grad_norm, carry)
+            done = _update(run, loader, schedule, steps, max_grad_norm, carry)
+            if gc_every and run.updates % gc_every == 0:
+                gc.collect()
+            yield done
         began = time.perf_counter()
         mean = run.loss_sum / max(run.weight_sum, 1.0)
         held_out = validate(run.policy) if validate else None

@@ -8,12 +8,13 @@ Every epoch writes ``NAME.pt``, ``NAME_policy.safetensors`` and ``NAME_config.js
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from exphil.errors import OutputError
+from exphil.files import check_writable
 from exphil.train import checkpoint
 from exphil.train.loop import EpochDone, Event, Run
 
@@ -65,8 +66,7 @@ class RunFiles:
                 str(path),
                 "choose another --name, or --resume it",
             )
-        checkpoint.write(self.beside(".probe"), lambda file: file.write(b"x"))
-        self.beside(".probe").unlink()
+        check_writable(self.snapshot, checkpoint.OTHER_PLACE)
 
 
 class Saved(NamedTuple):
@@ -91,6 +91,7 @@ class Identity:
     baselines: Mapping[str, Any]
     games: Mapping[str, list[str]]  # digests of the files learned from and held out
     provenance: Mapping[str, Any]
+    players: Mapping[str, Any] = field(default_factory=dict)  # the registry of styles; empty without styles
 
 
 def save(run: Run, files: RunFiles, identity: Identity, ending: str = "") -> Path:
@@ -113,6 +114,7 @@ def save(run: Run, files: RunFiles, identity: Identity, ending: str = "") -> Pat
         "fingerprint": identity.fingerprint,
         "baselines": dict(identity.baselines),
         "training": training,
+        "players": dict(identity.players),
     }
     checkpoint.save_snapshot(target.snapshot, {**run.snapshot(), **words, "provenance": dict(identity.provenance)})
     checkpoint.save_policy(target.policy, checkpoint.PolicyFile(weights=run.policy.state_dict(), **words))

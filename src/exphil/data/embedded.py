@@ -1,0 +1,264 @@
+"""Frames that were encoded beforehand: the numbers of every row of a corpus in one file, loaded or mapped.
+
+Encoding costs about two percent of a training step and the numbers take nine times the room of the rows, so this pays
+only where the processor that encodes is much slower than the one that trains. With variants, a row is there as it is,
+mirrored, and with noise several times; what a pick asks for chooses among them.
+
+The file is numpy's own format: one record a row and variant. Its name says what it holds (games, seats, rollbacks,
+table, variants), and a check sum beside it is compared when it is opened: a damaged one is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from exphil.data.corpus import AHEAD, Corpus
+from exphil.data.loader import Encoded, Gathered
+from exphil.data.sampler import Pick
+from exphil.errors import OutputError
+from exphil.features import action
+from exphil.features.action import COMPONENTS
+from exphil.features.augment import mirror, noisy, with_noise
+from exphil.features.observation import Table
+from exphil.game.controller import controller_of
+from exphil.game.frames import Game, playing
+from exphil.replays.store import LAYOUT, Rollbacks
+
+_AT_ONCE = 4096  # rows encoded in one go
+_FORMAT = 2
+Put = Callable[[int, int, NDArray[Any]], object]
+"""Gets a plane, the number of a row, and records from there on."""
+ORIGINAL, MIRRORED, FIRST_NOISY = 0, 1, 2
+
+
+class Variants(NamedTuple):
+    """What is kept of every row besides itself.
+
+    Attributes:
+        mirrored: Left and right changed.
+        noisy: How many copies with noise.
+        noise_scale: Its standard deviation.
+        seed: Of that noise.
+    """
+
+    mirrored: bool = False
+    noisy: int = 0
+    noise_scale: float = 0.0
+    seed: int = 0
+
+    @property
+    def planes(self) -> int:
+        """Planes of the file."""
+        return FIRST_NOISY + self.noisy if self.mirrored or self.noisy else 1
+
+
+def record(table: Table) -> np.dtype[Any]:
+    """One row of one variant."""
+    fields: list[Any] = [
+        ("floats", "<f4", (table.floats,)),
+        ("ids", "<i2", (table.ids,)),
+        ("action", "u1", (len(COMPONENTS),)),
+        ("playing", "u1"),
+    ]
+    size = np.dtype(fields).itemsize
+    return np.dtype([*fields, ("padding", "u1", (-size % 4,))])
+
+
+def size_bytes(rows: int, table: Table, variants: Variants) -> int:
+    """Bytes of the embeddings of so many rows."""
+    return (rows + 1) * variants.planes * record(table).itemsize
+
+
+def key(corpus: Corpus, table: Table, variants: Variants, rollbacks: Rollbacks) -> str:
+    """The name of a file: everything that its numbers depend on."""
+    seats = [(entry.digest, entry.seat, entry.style) for entry in corpus.entries]
+    rows = [_FORMAT, LAYOUT, rollbacks, seats, corpus.length.tolist()]
+    told = json.dumps([*rows, table.fingerprint, list(variants)])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def build(corpus: Corpus, table: Table, variants: Variants, put: Put, told: Callable[[int], None]) -> None:
+    """Encode every row of a corpus.
+
+    Args:
+        corpus: The games.
+        table: The feature table.
+        variants: What else is kept of a row.
+        put: Keeps records.
+        told: Hears how many rows are done.
+    """
+    done = 0
+    for index in range(len(corpus.entries)):
+        rows = corpus.game(index).rows
+        for first in range(0, len(rows), _AT_ONCE):
+            game = Game(torch.from_numpy(rows[first : first + _AT_ONCE]))
+            floats, ids = table.encode(game)
+            answers = action.encode(controller_of(game.players, 0))
+            part = np.zeros(len(game.rows), record(table))
+            for plane in range(variants.planes):
+                shown, pressed = _variant(table, floats, answers, variants, plane, done)
+                part["floats"], part["ids"] = shown.numpy(), ids.numpy()
+                part["action"], part["playing"] = pressed.numpy(), playing(game).numpy()
+                put(plane, done, part)
+            done += len(game.rows)
+            told(done)
+
+
+def _variant(
+    table: Table, floats: Tensor, answers: Tensor, variants: Variants, plane: int, at: int
+) -> tuple[Tensor, Tensor]:
+    if plane == MIRRORED:
+        shown, pressed = mirror(table, floats[None], answers[None], torch.ones(1, dtype=torch.bool))
+        return shown[0], pressed[0]
+    if plane >= FIRST_NOISY:
+        random = np.random.default_rng([variants.seed, plane, at])
+        noise = random.normal(0, variants.noise_scale, (len(floats), len(noisy(table))))
+        return with_noise(table, floats, torch.from_numpy(noise.astype(np.float32))), answers
+    return floats, answers
+
+
+def opened(
+    corpus: Corpus,
+    table: Table,
+    variants: Variants,
+    path: Path,
+    *,
+    rollbacks: Rollbacks,
+    mapped: bool,
+    fresh: bool,
+    told: Callable[[int], None],
+) -> NDArray[Any]:
+    """The embeddings of a corpus: read, or made and kept.
+
+    Args:
+        corpus: The games.
+        table: The feature table.
+        variants: What else is kept of a row.
+        path: The file.
+        rollbacks: Which version of a frame that netplay rolled back the rows hold.
+        mapped: Map the file instead of loading it.
+        fresh: Make them anew whatever is there.
+        told: Hears how many rows are done.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    shape = variants.planes, int(corpus.length.sum()) + 1
+    name = key(corpus, table, variants, rollbacks)
+    if fresh or not _holds(path, name, shape, record(table)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _make(path, name, shape, lambda put: build(corpus, table, variants, put, told), record(table))
+        except OSError as error:
+            fix = "a disk with more room: --cache-dir, --mmap-path; or without --cache-embeddings and --cache-augmented"
+            raise OutputError(f"embeddings cannot be written ({error.strerror or error})", str(path), fix) from error
+    kept: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None)
+    return kept
+
+
+def _make(path: Path, name: str, shape: tuple[int, int], fill: Callable[[Put], None], kind: np.dtype[Any]) -> None:
+    """Write a file whole or not at all.
+
+    It is written, not mapped: a full disk kills a process that writes to a mapped file.
+    """
+    handle, made = tempfile.mkstemp(prefix=path.name + ".", suffix=".part", dir=path.parent)
+    part = Path(made)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            head = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_2_0(file, head)
+            begin, size = file.tell(), kind.itemsize
+
+            def put(plane: int, at: int, records: NDArray[Any]) -> None:
+                file.seek(begin + (plane * shape[1] + at) * size)
+                file.write(records.tobytes())
+
+            for plane in range(shape[0]):  # the row that stands behind the last one
+                put(plane, shape[1] - 1, np.zeros(1, kind))
+            fill(put)
+        _sum_of(path).write_text(json.dumps({"key": name, "crc": _crc(part)}), encoding="utf-8")
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def _sum_of(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
+
+
+def _crc(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while data := file.read(1 << 22):
+            crc = zlib.crc32(data, crc)
+    return crc
+
+
+def _holds(path: Path, name: str, shape: tuple[int, int], kind: np.dtype[Any]) -> bool:
+    """Whether a file holds these embeddings, every byte as it was written."""
+    try:
+        told = json.loads(_sum_of(path).read_text(encoding="utf-8"))
+        if told["key"] != name or _crc(path) != told["crc"]:
+            return False
+        rows = np.load(path, mmap_mode="r")
+        return bool(rows.shape == shape and rows.dtype == kind)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+class Embeddings:
+    """A source of encoded stretches.
+
+    Args:
+        rows: Records ``(variants, rows + 1)`` as ``opened`` gives them.
+        window: Decisions of a stretch.
+        table: The feature table they were encoded with.
+    """
+
+    def __init__(self, rows: NDArray[Any], window: int, table: Table) -> None:
+        self._kind, self._length, self._table = record(table), window + AHEAD, table
+        self._planes, self._fields = len(rows), dict(self._kind.fields or {})
+        size = self._kind.itemsize
+        self._rows, self._count, self._size = rows, rows.shape[1], size
+
+    def gather(self, pick: Pick) -> Gathered:
+        """Records uint8 ``(B, window + AHEAD, size)``; what lies beyond a game's end weighs nothing."""
+        noisy_planes = self._planes - FIRST_NOISY
+        plane = np.where(pick.mirrored, MIRRORED, ORIGINAL) if self._planes > 1 else np.zeros(len(pick.first), np.int64)
+        if noisy_planes > 0:
+            plane = np.where(pick.noise > 0, FIRST_NOISY + pick.noise % max(noisy_planes, 1), plane)
+        out = np.zeros((len(pick.first), self._length), self._kind)
+        for at, (which, first) in enumerate(zip(plane.tolist(), pick.first.tolist(), strict=True)):
+            part = self._rows[which, first : first + self._length]
+            out[at, : len(part)] = part
+        return (torch.from_numpy(out.view(np.uint8).reshape(*out.shape, self._size)),)
+
+    def encode(self, gathered: Gathered, pick: Pick, device: torch.device) -> Encoded:
+        """The numbers as they were kept; the first T states, answered by the last T controllers."""
+        rows = gathered[0].to(device, non_blocking=True)
+
+        def column(name: str, kind: torch.dtype) -> Tensor:
+            leaf, at = self._fields[name][:2]
+            return rows[..., at : at + leaf.itemsize].contiguous().view(kind)
+
+        floats, ids = column("floats", torch.float32), column("ids", torch.int16).long()
+        answers, played = column("action", torch.uint8).long(), column("playing", torch.uint8)[..., 0].bool()
+        return Encoded(floats[:, :-AHEAD], ids[:, :-AHEAD], answers[:, AHEAD:], played[:, :-AHEAD])
+
+    def free(self, gathered: Gathered) -> None:
+        """Nothing is used again: the numbers are in the batch."""

@@ -1,0 +1,62 @@
+"""Writing a file so that at any moment there is the old one or the new one, never half of one.
+
+What enters: a path and a function that writes into an open file. What can go wrong: the folder cannot be made or
+written or the disk is full; then what stood there before is untouched and no rest is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from exphil.errors import OutputError
+
+_UMASK = os.umask(0)
+os.umask(_UMASK)  # it can only be read by setting it
+
+
+def write(path: Path, content: Callable[[BinaryIO], object], fix: str) -> None:
+    """Write a file whole or not at all: beside its place, flushed, renamed.
+
+    Args:
+        path: Where it will stand; missing folders are made.
+        content: Writes it.
+        fix: What the reader of an error can do.
+
+    Raises:
+        OutputError: it cannot be written; what stood there before is untouched.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            content(file)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_UMASK)
+        temporary.replace(path)
+    except BaseException as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        refused = error if isinstance(error, OSError) else error.__context__  # torch hides the OSError behind its own
+        if not isinstance(refused, OSError):
+            raise
+        kept = "; the file from before is untouched" if path.exists() else ""
+        raise OutputError(f"cannot be written ({refused.strerror}){kept}", str(path), fix) from error
+
+
+def check_writable(path: Path, fix: str) -> None:
+    """Try whether a file could be written beside ``path``, before the work whose result goes there begins.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    probe = path.with_name(path.stem + ".probe")
+    write(probe, lambda file: file.write(b"x"), fix)
+    probe.unlink()

@@ -4,6 +4,9 @@ Games are copies of the full games of the shared replays, kept in a temporary st
 every one is a file of its own. Each size runs in a process of its own; memory is what the process holds that no file
 backs (RssAnon of Linux), which the system cannot take back.
 
+Memory is measured in a second run, in which glibc gives every freed block above 1 MB back at once: else it keeps 0 to
+400 MB of freed batches, by chance, whatever the number of games.
+
 Bounds: memory and frames per second flat from 10 to 1,000 games (within 15% and 64 MB). ``--train`` measures instead
 the memory of training on every game of one folder or archive with windows of 60, stride 1: at most 1.5 GB.
 """
@@ -11,6 +14,7 @@ the memory of training on every game of one folder or archive with windows of 60
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -33,6 +37,7 @@ from exphil.replays.store import Store
 
 SIZES = (10, 100, 1000)
 BATCHES = 200
+GIVES_BACK = {"MALLOC_MMAP_THRESHOLD_": "1000000"}
 RECIPE = {"temporal": True, "backbone": "gru", "hidden": "256", "batch_size": 64, "window_size": 60}
 KINDS = {"lanes": {}, "windows": {"sequence_mode": "windows"}, "streamed": {"stream_chunk_size": 50}}
 
@@ -44,7 +49,7 @@ def own_mb() -> float:
 
 
 def fill(folder: Path, replays: Path, games: int) -> None:
-    """Keep so many copies of the full games."""
+    """Keep so many copies of the same ten full games: what is encoded (Nana, items) must not differ between sizes."""
     how = Reading(Choice(allow_missing=True))
     found = [
         loaded
@@ -52,8 +57,9 @@ def fill(folder: Path, replays: Path, games: int) -> None:
         if isinstance(loaded, Loaded)
     ]
     store = Store(folder)
+    ten = found[:: len(found) // min(SIZES)][: min(SIZES)]
     for number in range(games):
-        loaded = found[number % len(found)]
+        loaded = ten[number % len(ten)]
         store.put(f"{number:016x}", loaded.about, loaded.open())
 
 
@@ -147,11 +153,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder), Path(args.replays), max(SIZES))
 
-        def child(games: int, kind: str) -> dict[str, float]:
+        def child(games: int, kind: str, **environment: str) -> dict[str, float]:
             command = [sys.executable, __file__, "--child", f"{folder}:{games}:{kind}"]
-            return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            told = subprocess.run(
+                command, check=True, capture_output=True, text=True, env={**os.environ, **environment}
+            )
+            return json.loads(told.stdout)
 
-        sizes = {kind: {str(games): child(games, kind) for games in SIZES} for kind in KINDS}
+        def both(games: int, kind: str) -> dict[str, float]:
+            return child(games, kind) | {"own_mb": child(games, kind, **GIVES_BACK)["own_mb"]}
+
+        sizes = {kind: {str(games): both(games, kind) for games in SIZES} for kind in KINDS}
         mixed = child(100, "mix")
     rows = [
         [kind, games, found["frames_per_cpu_second"] / 1e3, found["own_mb"]]

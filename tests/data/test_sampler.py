@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from exphil.data.lanes import Lanes
 from exphil.data.sampler import Noisy, Pick, Plan, balanced, drawn
+from exphil.data.streamed import Streamed
 from exphil.data.windows import Windows
 
 KINDS = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 9000)), min_size=1, max_size=40)
@@ -26,29 +27,43 @@ def shares(plan: Plan, first: np.ndarray, kind: np.ndarray, epochs: int) -> np.n
 
 @given(KINDS)
 def test_weights_even_out_the_amounts_of_all_kinds(things):
-    """Expected amounts are equal, but for kinds of more than ten times the least: these keep a tenth of their own."""
+    """Expected amounts are equal, but for kinds of more than ten times the least: these keep a tenth of their own.
+
+    And the whole is as much as it was.
+    """
     kind, amount = (np.array(part, np.int64) for part in zip(*things, strict=True))
     weights = balanced(kind, amount)
-    assert ((weights >= 0.1) & (weights <= 1)).all()
+    assert (weights * amount).sum() == pytest.approx(amount.sum()) and weights.max() <= 10 * weights.min() * (1 + 1e-9)
     least = min(amount[kind == one].sum() for one in set(kind))
+    wanted = {one: max(least, 0.1 * amount[kind == one].sum()) for one in set(kind)}
     for one in set(kind):
-        own = amount[kind == one].sum()
         assert len(set(weights[kind == one])) == 1
-        assert (weights * amount)[kind == one].sum() == pytest.approx(max(least, 0.1 * own))
+        share = (weights * amount)[kind == one].sum() / amount.sum()
+        assert share == pytest.approx(wanted[one] / sum(wanted.values()))
 
 
+@pytest.mark.parametrize("files", [None, 5, 1])
 @pytest.mark.parametrize("make", ["lanes", "windows"])
-def test_every_character_comes_equally_often(make):
-    """Of 8 : 3 : 1 games, of other lengths; over many epochs, as drawing is with chance."""
+def test_every_character_comes_equally_often(make, files):
+    """Of 8 : 3 : 1 games, of other lengths; over many epochs, as drawing is with chance. Streamed too."""
     kind = np.repeat([0, 1, 2], [24, 9, 3])
     length = np.random.default_rng(0).integers(200, 600, len(kind))
     first = np.cumsum(length) - length
     weights = balanced(kind, length - 1)
-    plans = {
-        "lanes": lambda share: Lanes(first, length - 1, 6, 30, 0.0, 3, share),
-        "windows": lambda share: Windows(first, length - 1, 6, 30, 30, False, 0.0, 3, share),
-    }
-    even, plain = (shares(plans[make](share), first, kind, 60) for share in (weights, None))
+
+    def plan(share) -> Plan:
+        def over(at, seed):
+            own = None if share is None else share[at]
+            if make == "lanes":
+                return Lanes(first[at], length[at] - 1, 6, 30, 0.0, seed, own)
+            return Windows(first[at], length[at] - 1, 6, 30, 30, False, 0.0, seed, own)
+
+        every = np.arange(len(kind))
+        return Streamed(every, length - 1, files, None, over, 30, 6, 3) if files else over(every, 3)
+
+    even, plain = (shares(plan(share), first, kind, 60) for share in (weights, None))
+    met = sum(int(plan(weights).pick(0, step).decisions.sum()) for step in range(plan(weights).steps(0)))
+    assert met == pytest.approx(length.sum(), rel=0.25), "an epoch is about as long as without weights"
     assert even == pytest.approx([1 / 3] * 3, abs=0.03)
     assert plain == pytest.approx([length[kind == one].sum() / length.sum() for one in range(3)], abs=0.02)
 

@@ -35,7 +35,7 @@ class Lanes:
         window: Decisions of one chunk.
         mirror: Share of the games that are mirrored, drawn anew every epoch; a game is mirrored whole.
         seed: Seed of order, offsets and mirroring.
-        weights: float64 ``(n,)``: how often each entry is drawn; by default each once an epoch.
+        weights: float64 ``(n,)``: how often each entry is drawn on average; by default each once an epoch.
     """
 
     def __init__(
@@ -66,6 +66,9 @@ class Lanes:
             counts.append(np.diff(np.append(starts, total)))
             opens.append(starts == 0)
             flips.append(np.full(len(starts), flip[entry]))
+        if not sum(map(len, firsts)):  # a part of a corpus that was not drawn from
+            none, never = np.zeros(0, np.int64), np.zeros(0, np.bool_)
+            return _Tape(none, none, never, never, np.zeros(self.batch + 1, np.int64))
         turn = int(random.integers(sum(map(len, firsts))))
         first, count, opening, mirrored = (np.roll(np.concatenate(p), -turn) for p in (firsts, counts, opens, flips))
         return _Tape(first, count, opening, mirrored, np.arange(self.batch + 1) * len(first) // self.batch)

@@ -73,22 +73,28 @@ def still(batch: int) -> NDArray[np.int64]:
 
 
 def drawn(random: np.random.Generator, count: int, weights: NDArray[np.float64] | None) -> NDArray[np.int64]:
-    """An order of ``count`` things: each once, or with weights as many draws, the heavier ones more often."""
+    """An order of ``count`` things: each once, or with weights each so often as its weight on average.
+
+    The number of draws is the sum of the weights, with chance for the fraction: a part of a corpus is drawn from as
+    often as it weighs within the whole, which may be never.
+    """
     if weights is None:
         return random.permutation(count)
-    return random.choice(count, count, p=weights / weights.sum())
+    draws = int(weights.sum() + random.random())
+    return random.choice(count, draws, p=weights / weights.sum())
 
 
 def balanced(kind: NDArray[np.int64], amount: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weights ``(n,)`` by which every kind comes equally often.
+    """Weights ``(n,)`` by which every kind comes equally often, so that an epoch is as long as without.
 
-    A thing's weight is the least amount of any kind over its own kind's amount, at least 0.1: a kind that is rarer than
+    The weights are as the least amount of any kind over the own kind's amount, at least 0.1: a kind that is rarer than
     a tenth of the commonest is not repeated without end.
     """
     names, place = np.unique(kind, return_inverse=True)
     total = np.bincount(place, amount, len(names)).astype(np.float64)
-    weight: NDArray[np.float64] = np.clip(total.min() / np.maximum(total, 1), 0.1, 1.0)[place]
-    return weight
+    weight = np.clip(total.min() / np.maximum(total, 1), 0.1, 1.0)[place]
+    even: NDArray[np.float64] = weight * (amount.sum() / max(float((weight * amount).sum()), 1.0))
+    return even
 
 
 def split(games: int, share: float, seed: int) -> tuple[set[int], set[int]]:

@@ -68,14 +68,14 @@ class Streamed:
         return np.split(files, np.flatnonzero(np.diff(chunk)) + 1)
 
     def _lay(self, epoch: int) -> _Epoch:
-        chunks, steps = self.chunks(epoch), []
+        chunks, steps, empty = self.chunks(epoch), [], None
         for number, files in enumerate(chunks):
             try:
                 steps.append(self._made(epoch, number, files.tobytes()).steps(epoch))  # not kept: plans take memory
             except DataError as error:  # no game of this chunk holds a whole window
                 steps.append(0)
                 empty = error
-        if not any(steps):
+        if empty and not any(steps):
             raise empty
         return _Epoch(chunks, np.cumsum(steps))
 

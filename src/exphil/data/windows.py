@@ -27,7 +27,7 @@ class Windows:
             padded.
         mirror: Share of the windows that are mirrored, drawn anew every epoch.
         seed: Seed of order and mirroring.
-        weights: float64 ``(n,)``: how often each entry's windows are drawn; by default each once an epoch.
+        weights: float64 ``(n,)``: how often each entry's windows are drawn on average; by default each once an epoch.
 
     Raises:
         DataError: no game is as long as one window.
@@ -67,7 +67,7 @@ class Windows:
 
     def steps(self, epoch: int) -> int:
         """Batches of one epoch; the last may be padded with empty windows."""
-        return -(-len(self._first) // self.batch)
+        return -(-len(self._order(epoch)) // self.batch)
 
     def pick(self, epoch: int, step: int) -> Pick:
         """The windows of a step."""

@@ -119,10 +119,9 @@ class _Again:
     store: Store | None
 
     def __call__(self) -> Packed:
-        kept = self.store.get(self.digest) if self.store else None
-        if kept and self.store and self.store.check(self.digest):
+        kept = self.store.get(self.digest, whole=True) if self.store else None
+        if kept:
             return kept[1]
-        del kept  # Windows replaces no file that is mapped
         try:
             data = sources.read(self.source)
             if slp.digest(data) != self.digest:

@@ -3,8 +3,8 @@
 A kept game is one file: a line that says what it is, a table of sections, and the sections. Opening maps it: nothing
 is read before it is used, however long the game. Its name holds the content's hash, ``LAYOUT`` and the rollback
 choice, so that a game of another kind is a miss and never a wrong row. A damaged file is a miss too: the head is
-checked when it is opened, the rows by ``check`` before they are first used (a compressed game's when it is opened). A
-small database beside the games knows unchanged replay files again without reading them; losing it costs time only.
+checked when it is opened, the rows before they are first used (a compressed game's whenever it is opened). A small
+database beside the games knows unchanged replay files again without reading them; losing it costs time only.
 
 A store that cannot be written to (a full disk, a read-only folder) says so once in ``trouble`` and goes on without.
 """
@@ -147,19 +147,24 @@ class Store:
         except (OSError, Damaged):
             return False
 
-    def get(self, digest: str) -> tuple[About, Packed] | None:
-        """A kept game, its rows not yet checked; None when there is none, or a damaged one."""
+    def get(self, digest: str, *, whole: bool = False) -> tuple[About, Packed] | None:
+        """A kept game; None when there is none, or a damaged one.
+
+        Args:
+            digest: The content's hash.
+            whole: Its rows are about to be used: compare them with their check sum, the first time.
+        """
         key = self.key(digest)
         if self._fresh and key not in self._written:
             return None
         try:
             table, data = _open(self.path(key))
-            found = _about(table), _packed(table, data, key)
+            if table["compressed"] or (whole and digest not in self._checked):
+                _check(table, data)  # a damaged compressed one may ask for any amount of memory
+                self._checked.add(digest)
+            return _about(table), _packed(table, data, key)
         except (OSError, Damaged):
             return None
-        if table["compressed"]:
-            self._checked.add(digest)
-        return found
 
     def put(self, digest: str, about: About, packed: Packed) -> bool:
         """Keep a game; whether that went well (if not, ``trouble`` says why)."""
@@ -177,12 +182,6 @@ class Store:
     def wrote(self, digest: str) -> bool:
         """Whether this object kept the game; False for one that was there before."""
         return self.key(digest) in self._written
-
-    def check(self, digest: str) -> bool:
-        """Whether the rows of a kept game are those that were written; looked at once."""
-        if digest not in self._checked and self.verify(self.key(digest)) is None:
-            self._checked.add(digest)
-        return digest in self._checked
 
     def kept(self) -> Iterator[Kept]:
         """Every readable game of the folder, whatever its rollback choice, sorted by name."""
@@ -355,7 +354,6 @@ def _packed(table: dict[str, Any], data: Bytes, key: str) -> Packed:
     places = {name: (int(first), int(rows)) for name, (first, rows) in table["places"].items()}
     numbers = table["frames"], table["first_frame"], table["stage"], table["lacks"]
     if table["compressed"]:
-        _check(table, data)  # a damaged one may ask for any amount of memory
         data, places = _unplaned(places, data)
     try:
         return Packed(data, places, *numbers)

@@ -118,7 +118,7 @@ def neighbours(folder: Path, games: int) -> dict[str, float]:
 def train(replays: str) -> dict[str, Any]:
     """Memory of a training run on every game, windows of 60 at every frame."""
     flags = RECIPE | {"sequence_mode": "windows", "stride": 1, "allow_missing": True, "hidden": "64", "batch_size": 256}
-    options = training.settings(Path(replays), flags).changed({"precompute": True}, "bench")
+    options = training.settings(Path(replays), flags | {"precompute": True})
     from exphil.replays.sources import find
     from exphil.train import loop
 

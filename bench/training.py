@@ -54,7 +54,8 @@ def settings(replays: Path, flags: dict[str, Any]) -> Settings:
     typed = {
         "--" + name.replace("_", "-"): value if isinstance(value, bool) else str(value) for name, value in flags.items()
     }
-    return resolve("train", {"--replays": str(replays), "--device": "cpu", "--no-precompute": True, **typed}, {})
+    kept = {} if "precompute" in flags else {"--no-precompute": True}  # no run of a benchmark finds another one's games
+    return resolve("train", {"--replays": str(replays), "--device": "cpu", **kept, **typed}, {})
 
 
 def full_games(root: Path) -> list[Path]:

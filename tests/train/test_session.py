@@ -199,3 +199,13 @@ def test_a_loss_that_is_no_number_stops_the_run(options, corpus, files):
     with pytest.raises(ExphilError, match="the loss is nan at update 2") as caught:
         next(job.events)
     assert "--lr" in caught.value.fix
+
+
+@pytest.mark.parametrize(("every", "collections"), [("0", 0), ("5", 1 + 3), ("100", 1)])
+def test_garbage_is_collected_every_so_many_updates(options, corpus, files, monkeypatch, every, collections):
+    """Once before the first update, then every so many."""
+    seen: list[int] = []
+    monkeypatch.setattr("gc.collect", lambda *_: seen.append(1))
+    job, _ = train(options(temporal=True, backbone="gru", gc_every=every, epochs="3"), corpus, files)
+    assert job.run.updates // 5 == 3, "the numbers below are of this run"
+    assert len(seen) == collections

@@ -52,7 +52,7 @@ class Lanes:
         self.window, self.batch = window, max(1, min(batch, chunks))
         self._first, self._decisions, self._mirror = first, decisions, mirror
         self._seed, self._weights = seed, weights
-        self._tape = lru_cache(maxsize=2)(self._lay)
+        self._tape = lru_cache(maxsize=1)(self._lay)
 
     def _lay(self, epoch: int) -> _Tape:
         random = np.random.default_rng([self._seed, 1, epoch])

@@ -6,6 +6,7 @@ A window of 1 is single-frame training.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,35 +46,43 @@ class Windows:
         seed: int,
         weights: NDArray[np.float64] | None = None,
     ) -> None:
-        starts = [np.arange(0, total - window + 1 if full else total, stride) for total in decisions.tolist()]
-        self.window, self._mirror, self._seed = window, mirror, seed
-        self._first = np.concatenate([at + start for at, start in zip(first, starts, strict=True)])
-        self._count = np.concatenate(
-            [np.minimum(window, total - start) for total, start in zip(decisions, starts, strict=True)]
-        )
-        if not len(self._first):
+        self.window, self._stride, self._mirror, self._seed = window, stride, mirror, seed
+        self._first, self._decisions, self._weights = first, decisions, weights
+        last = decisions - window if full else decisions - 1  # where the last window of an entry may begin
+        self._windows = np.maximum(last // stride + 1, 0)
+        self._end = np.cumsum(self._windows)
+        if not self._windows.any():
             longest = int(decisions.max())
             raise DataError(
                 f"no game holds a whole window: {window} decisions, the longest game has {longest}",
                 "--window-size",
                 f"--window-size {longest} or less, or --loss-positions all",
             )
-        self.batch = min(batch, len(self._first))
-        self._weights = None if weights is None else np.repeat(weights, [len(start) for start in starts])
-        self._order = lru_cache(maxsize=2)(self._shuffle)
+        self.batch = min(batch, int(self._end[-1]))
+        self._order = lru_cache(maxsize=1)(self._shuffle)
 
-    def _shuffle(self, epoch: int) -> NDArray[np.int64]:
-        return drawn(np.random.default_rng([self._seed, 2, epoch]), len(self._first), self._weights)
+    def _shuffle(self, epoch: int) -> NDArray[np.integer[Any]]:
+        """Numbers of windows, counted over all entries: the one thing that is as long as the data."""
+        random, count = np.random.default_rng([self._seed, 2, epoch]), int(self._end[-1])
+        if self._weights is None:
+            return random.permutation(np.arange(count, dtype=np.int32 if count < 1 << 31 else np.int64))
+        entries = drawn(random, len(self._windows), self._windows * self._weights)
+        inside = (random.random(len(entries)) * self._windows[entries]).astype(np.int64)
+        return self._end[entries] - self._windows[entries] + inside
 
     def steps(self, epoch: int) -> int:
         """Batches of one epoch; the last may be padded with empty windows."""
-        return -(-len(self._order(epoch)) // self.batch)
+        count = int(self._end[-1]) if self._weights is None else len(self._order(epoch))
+        return -(-count // self.batch)
 
     def pick(self, epoch: int, step: int) -> Pick:
         """The windows of a step."""
-        chosen = self._order(epoch)[step * self.batch : (step + 1) * self.batch]
+        chosen = self._order(epoch)[step * self.batch : (step + 1) * self.batch].astype(np.int64)
         at = np.resize(chosen, self.batch)
+        entry = np.searchsorted(self._end, at, "right")
+        offset = (at - self._end[entry] + self._windows[entry]) * self._stride
+        count = np.minimum(self.window, self._decisions[entry] - offset)
         there = np.arange(self.batch) < len(chosen)
         flip = np.random.default_rng([self._seed, 3, epoch, step]).random(self.batch) < self._mirror
-        count = np.where(there, self._count[at], 0)
-        return Pick(self._first[at], count, np.ones(self.batch, np.bool_), flip, still(self.batch))
+        first = self._first[entry] + offset
+        return Pick(first, np.where(there, count, 0), np.ones(self.batch, np.bool_), flip, still(self.batch))

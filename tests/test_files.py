@@ -52,3 +52,7 @@ def test_a_place_that_cannot_be_written_is_told_without_touching_it(tmp_path):
     with pytest.raises(OutputError, match="cannot be written") as caught:
         check_writable(path / "below.json", "do this")
     assert caught.value.fix == "do this"
+    with pytest.raises(OutputError, match=f"^{tmp_path}: is a folder"):
+        check_writable(tmp_path, "do this")
+    with pytest.raises(OutputError, match="is a folder"):
+        check_writable(Path(), "do this")

@@ -38,7 +38,7 @@ def write(path: Path, content: Callable[[BinaryIO], object], fix: str) -> None:
             content(file)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_UMASK)
+        share(temporary)
         temporary.replace(path)
     except BaseException as error:
         if temporary is not None:
@@ -51,12 +51,24 @@ def write(path: Path, content: Callable[[BinaryIO], object], fix: str) -> None:
         raise OutputError(f"cannot be written ({refused.strerror}){kept}", str(path), fix) from error
 
 
+def share(path: Path) -> None:
+    """Give a temporary file, which only its owner may read, the rights that any new file has."""
+    path.chmod(0o666 & ~_UMASK)
+
+
 def check_writable(path: Path, fix: str) -> None:
-    """Try whether a file could be written beside ``path``, before the work whose result goes there begins.
+    """Try whether a file could be written at ``path``, before the work whose result goes there begins.
+
+    What stands there is not touched; missing folders are made.
 
     Raises:
         OutputError: it cannot.
     """
-    probe = path.with_name(path.stem + ".probe")
-    write(probe, lambda file: file.write(b"x"), fix)
-    probe.unlink()
+    if path.is_dir():
+        raise OutputError("is a folder", str(path), fix)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as probe:
+            probe.write(b"x")
+    except OSError as error:
+        raise OutputError(f"cannot be written ({error.strerror})", str(path), fix) from error

@@ -86,8 +86,16 @@ def test_list_counts_what_cannot_be_used_and_says_what_to_do(folder):
     assert done.returncode == 0
     assert "1 games, " in done.stdout and "1 embeddings, 1.00 kB" in done.stdout
     old, damaged = done.stderr.splitlines()
-    assert old.startswith("warning: 1 games of another version") and f"exphil cache drop {second[:8]}" in old
+    assert old.startswith("warning: 1 games of another version") and old.endswith("exphil cache drop old")
     assert damaged.startswith("warning: 1 games are damaged") and f"exphil cache drop {first[:8]}" in damaged
+
+
+def test_drop_old_forgets_games_of_another_version_and_no_other(folder):
+    keys = Store(folder).keys()
+    make_old(folder, keys[0])
+    done = cache("drop", folder, "old")
+    assert (done.returncode, done.stdout) == (0, "forgotten: 1 games of another version of exphil\n")
+    assert len(Store(folder).keys()) == len(keys) - 1
 
 
 def test_list_as_json(folder):

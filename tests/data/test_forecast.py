@@ -52,10 +52,12 @@ def test_packed_files_count_as_what_is_in_them(replays, tmp_path):
     for name, games in (("a.slp.gz", 1), ("b.slp.xz", 1), ("c.zip", 1.5), ("d.7z", 1)):
         told = frames_in([source for source in found if source.path.name == name])
         assert 0.5 < told / (games * plain) < 2, name
+    some = frames_in([source for source in found if source.member == "2.slp"])
+    assert some == pytest.approx(plain / 2, rel=0.01), "one member counts alone, not its whole archive"
 
 
 def test_a_file_that_vanished_counts_as_nothing(tmp_path):
-    assert frames_in([Source(tmp_path / "gone.slp"), Source(tmp_path / "gone.zip", "x.slp")]) == 0
+    assert frames_in([Source(tmp_path / "gone.slp"), Source(tmp_path / "gone.slp.gz")]) == 0
 
 
 @pytest.mark.parametrize(("need", "free", "fits"), [(799, 1000, True), (801, 1000, False), (10**12, None, True)])
@@ -69,6 +71,7 @@ def test_the_number_of_files_it_names_fits():
     assert Forecast(told.stream_files, 9_000_000, 16_000_000_000 * told.stream_files // 1000, 4_000_000_000).fits
     assert Forecast(3, 9, 10**12, 10**6).stream_files == 1
     assert str(told) == "about 16.0 GB for about 9,000,000 frames; 4.0 GB are free"
+    assert str(Forecast(1, 5, 0, 1 << 30)) == "next to none (mapped files) for about 5 frames; 1.1 GB are free"
     assert str(Forecast(1, 5, 12_345_678, None)) == "about 12 MB for about 5 frames"
 
 
@@ -117,6 +120,15 @@ def test_embeddings_are_counted_with_their_variants_and_seats(wanted, monkeypatc
     varied = asked(wanted, monkeypatch, augment=True, cache_augmented=True, num_noisy_variants="3")
     assert varied.need_bytes == size_bytes(frames, table, Variants(True, 3))
     assert asked(wanted, monkeypatch, mmap_embeddings=True).need_bytes == 0
+
+
+def test_variants_need_augment_and_are_those_of_every_run():
+    flags = {"--cache-augmented": True, "--num-noisy-variants": "3"}
+    assert assemble.batches.variants(resolve("train", flags, {})) == Variants()
+    seeds = [resolve("train", flags | {"--augment": True, "--seed": seed}, {}) for seed in ("1", "2")]
+    assert [assemble.batches.variants(each) for each in seeds] == [Variants(True, 3, 0.01)] * 2
+    silent = resolve("train", flags | {"--augment": True, "--noise-scale": "0"}, {})
+    assert assemble.batches.variants(silent) == Variants(True), "copies without noise are not kept"
 
 
 def test_a_system_that_does_not_say_is_given_the_benefit_of_the_doubt(monkeypatch):

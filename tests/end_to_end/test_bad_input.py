@@ -75,7 +75,7 @@ def test_unwritable_output(one):
     (one / "file").write_text("in the way")
     done = exphil("train", "--replays", "one", "--checkpoints-dir", "file/x", "--name", "a", cwd=one)
     assert errors(done) == [
-        "error: file/x/a.probe: cannot be written (Not a directory)",
+        "error: file/x/a.pt: cannot be written (Not a directory)",
         "  hint: free some space or choose another --checkpoints-dir",
     ]
     assert "reading replays" not in done.stderr, "it must fail before the work starts"

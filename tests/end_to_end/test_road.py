@@ -157,7 +157,7 @@ def test_files_that_lack_columns_are_counted_and_taken_only_when_asked(folder, t
         shutil.copy(replays / name, tmp_path / "games")
     words = ["train", "--replays", "games", "--epochs", "1", "--backbone", "mlp", "--hidden", "8", "--threads", "1"]
     _, talk = finished(*words, "--name", "a", cwd=tmp_path)
-    assert "1 of 2 files left out:" in talk and "lacks" in talk and "training with --allow-missing takes it" in talk
+    assert "1 of 2 files left out:" in talk and "lacks" in talk and "which training with --allow-missing takes" in talk
     _, talk = finished(*words, "--name", "b", "--allow-missing", cwd=tmp_path)
     assert "left out" not in talk
 

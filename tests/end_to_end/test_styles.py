@@ -137,7 +137,7 @@ def test_a_registry_that_cannot_be_written_is_told_at_once(exphil):
     Path("file").write_text("in the way")
     words = ["--learn-player-styles", "--player-registry", "file/players.json", "--replays", "games"]
     code, _, talk = exphil("train", *TINY, *words)
-    assert code == 1 and "file/players.probe: cannot be written" in talk and "choose another --player-registry" in talk
+    assert code == 1 and "file/players.json: cannot be written" in talk and "choose another --player-registry" in talk
 
 
 def test_without_styles_nothing_is_read_written_or_known(exphil):

@@ -158,7 +158,7 @@ def test_quality(replays):
 
 def test_no_game(replays):
     assert skipped(replays / "edge_ffa_3p.slp") == ("players", "players: 3")
-    assert skipped(replays / "edge_unfinalised_one_frame.slp") == ("unreadable", "no complete frame")
+    assert skipped(replays / "edge_unfinalised_one_frame.slp") == ("unreadable", "no complete frame from offset 44 on")
 
 
 def test_our_own_defect_is_called_one():
@@ -185,7 +185,7 @@ def test_skips_are_counted_by_reason(replays, tmp_path):
     assert choosing.summary(skips) == [
         (
             2,
-            "files: recorded before Slippi wrote columns that are read; training with --allow-missing takes it, "
+            "files: recorded before Slippi wrote columns that are read, which training with --allow-missing takes, "
             "such as b.slp (Slippi 2.0.1 lacks speeds (recorded from 3.5 on))",
         ),
         (1, "file: cannot be read, such as a.slp (not a Slippi replay (no raw element at offset 0))"),

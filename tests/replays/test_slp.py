@@ -284,13 +284,13 @@ def test_other_numbers_of_players_have_columns_and_no_game(replays, manifest):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("edge_fuzz_pre_size_wrong.slp", "no complete frame"),
+        ("edge_fuzz_pre_size_wrong.slp", "no complete frame from offset 29 on"),
         ("edge_fuzz_bad_payload_table.slp", "no game start event at offset 157"),
         ("edge_v0_1_odd_layout.slp", "no pre-frame events are declared (the table of payload sizes at offset 15)"),
         ("edge_not_slp_text.slp", "not a Slippi replay (no raw element at offset 0)"),
         ("edge_xz_replay.slp.xz", "not a Slippi replay (no raw element at offset 0)"),
         ("edge_unfinalised_no_frames.slp", "no frames between offset 44 and 28383"),
-        ("edge_unfinalised_one_frame.slp", "no complete frame"),
+        ("edge_unfinalised_one_frame.slp", "no complete frame from offset 44 on"),
         ("edge_fuzz_tiny_payload_table.slp", "no game start event at offset 21"),
         ("missing.slp", "cannot be read (No such file or directory)"),
     ],

@@ -80,12 +80,16 @@ class TestFind:
     def test_one_file(self, mixed):
         assert sources.find(mixed / "b" / "0.slp").sources == [Source(mixed / "b" / "0.slp")]
         assert sources.find(mixed / "a.zip").sources == members(mixed / "a.zip", "3.slp", "z/4.slp")
-        with pytest.raises(DataError, match=r"notes.txt is not a folder"):
+        with pytest.raises(DataError, match=r"notes.txt is neither a folder"):
             sources.find(mixed / "notes.txt")
 
     @pytest.mark.parametrize(
         ("name", "what"),
-        [("gone", "no such folder: {}"), ("file", "{} is not a folder"), ("empty", "no .slp files in {}")],
+        [
+            ("gone", "no such folder: {}"),
+            ("file", "{} is neither a folder, a replay nor an archive"),
+            ("empty", "no .slp files in {}"),
+        ],
     )
     def test_nothing_to_read_is_said_with_where_to_get_some(self, tmp_path, name, what):
         (tmp_path / "file").touch()

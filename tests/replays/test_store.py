@@ -66,6 +66,8 @@ def test_what_was_put_comes_back(kept):
     ]
     assert where.verify(path.stem) is None and where.keys() == [path.stem]
     assert where.get("f" * 16) is None and not where.has("f" * 16)
+    (path.parent / "plain").touch()
+    assert path.stat().st_mode == (path.parent / "plain").stat().st_mode, "a store can be shared"
 
 
 def test_the_name_says_content_layout_and_rollbacks(kept, monkeypatch):

@@ -136,10 +136,10 @@ def variants(settings: Settings) -> Variants:
     """What cached embeddings hold of every row besides itself."""
     from exphil.data.embedded import Variants
 
-    if not settings.feeding.cache_augmented:
+    feeding, augment = settings.feeding, settings.augment
+    if not (feeding.cache_augmented and augment.augment):
         return Variants()
-    scale, seed = settings.augment.noise_scale, settings.training.seed or 0
-    return Variants(True, settings.feeding.num_noisy_variants, scale, seed)
+    return Variants(True, feeding.num_noisy_variants if augment.noise_scale else 0, augment.noise_scale)
 
 
 def embeddings(settings: Settings, corpus: Corpus, told: Callable[[int], None]) -> Embeddings:

@@ -27,9 +27,19 @@ def verify(settings: Settings, keys: tuple[str, ...]) -> int:
     return 1 if wrong else 0
 
 
+OLD = "old"
+"""Instead of a key: all games of another version of exphil."""
+
+
 def drop(settings: Settings, key: str) -> int:
-    """Forget one game."""
+    """Forget one game, or all ``OLD`` ones."""
     store = opened(settings)
+    if key == OLD:
+        keys, _ = parted(store.keys())
+        for each in keys:
+            store.drop(each)
+        Terminal.of(settings).lines([f"forgotten: {len(keys):,} games of another version of exphil"])
+        return 0
     whole = store.find(key)
     store.drop(whole)
     Terminal.of(settings).lines([f"forgotten: {whole}"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from exphil.cli.cache import nothing, opened, parted
+from exphil.cli.cache import OLD, nothing, opened, parted
 from exphil.cli.terminal import Terminal, shown_age, shown_bytes
 from exphil.config.layers import Settings
 from exphil.data import kept
@@ -35,9 +35,7 @@ def show(settings: Settings) -> int:
     total += f"; {len(embeddings):,} embeddings, {shown_bytes(more)}" if embeddings else ""
     terminal.lines([total if keys or embeddings else nothing(store)])
     if old:
-        terminal.warn(
-            f"{len(old):,} games of another version of exphil are never used: exphil cache drop {short[old[0]]}"
-        )
+        terminal.warn(f"{len(old):,} games of another version of exphil are never used: exphil cache drop {OLD}")
     if damaged:
         many = f"{len(damaged):,} games are damaged: exphil cache drop {short[damaged[0]]}"
         terminal.warn(f"{many}; the next run parses the replay again")

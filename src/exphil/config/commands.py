@@ -136,9 +136,9 @@ COMMANDS: dict[str, Command] = {
         (Positional("keys", "games to check, as cache list names them (default: all)", str, many=True),),
     ),
     "cache drop": Command(
-        "Forget one parsed game.",
+        "Forget one parsed game, or all that another version of exphil kept.",
         (CacheDir,),
-        (Positional("key", "the game, as cache list names it", str),),
+        (Positional("key", "the game, as cache list names it, or 'old'", str),),
     ),
     "cache clear": Command("Forget all parsed games and embeddings that are kept.", (CacheDir,)),
 }

@@ -154,7 +154,9 @@ class Feeding:
     num_noisy_variants: int = option(2, "variants with noise that --cache-augmented makes", check=at_least(0))
     mmap_embeddings: bool = option(False, "map cached embeddings from their file instead of loading them")
     mmap_path: Path | None = option(None, "that file (default: in --cache-dir)", metavar="FILE")
-    gc_every: int = option(100, "batches from one garbage collection to the next; 0 is never", check=at_least(0))
+    gc_every: int = option(
+        100, "batches between garbage collections of our own; 0 leaves it to Python", check=at_least(0)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ from exphil.features import action
 from exphil.features.action import COMPONENTS
 from exphil.features.augment import mirror, noisy, with_noise
 from exphil.features.observation import Table
+from exphil.files import share
 from exphil.game.controller import controller_of
 from exphil.game.frames import Game, playing
 from exphil.replays.store import LAYOUT, Rollbacks
@@ -50,14 +51,12 @@ class Variants(NamedTuple):
     Attributes:
         mirrored: Left and right changed.
         noisy: How many copies with noise.
-        noise_scale: Its standard deviation.
-        seed: Of that noise.
+        noise_scale: Its standard deviation. The noise is the same in every run, so that runs share a file.
     """
 
     mirrored: bool = False
     noisy: int = 0
     noise_scale: float = 0.0
-    seed: int = 0
 
     @property
     def planes(self) -> int:
@@ -124,7 +123,7 @@ def _variant(
         shown, pressed = mirror(table, floats[None], answers[None], torch.ones(1, dtype=torch.bool))
         return shown[0], pressed[0]
     if plane >= FIRST_NOISY:
-        random = np.random.default_rng([variants.seed, plane, at])
+        random = np.random.default_rng([plane, at])
         noise = random.normal(0, variants.noise_scale, (len(floats), len(noisy(table))))
         return with_noise(table, floats, torch.from_numpy(noise.astype(np.float32))), answers
     return floats, answers
@@ -154,11 +153,14 @@ def opened(
         told: Hears how many rows are done.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or is somebody else's.
     """
     shape = variants.planes, int(corpus.length.sum()) + 1
     name = key(corpus, table, variants, rollbacks)
     if fresh or not _holds(path, name, shape, record(table)):
+        if path.exists() and path.name != f"{name}.npy" and not _sum_of(path).exists():
+            what = "is there already and holds no embeddings; it was not touched"
+            raise OutputError(what, str(path), "choose another --mmap-path")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _make(path, name, shape, lambda put: build(corpus, table, variants, put, told), record(table))
@@ -190,6 +192,7 @@ def _make(path: Path, name: str, shape: tuple[int, int], fill: Callable[[Put], N
                 put(plane, shape[1] - 1, np.zeros(1, kind))
             fill(put)
         _sum_of(path).write_text(json.dumps({"key": name, "crc": _crc(part)}), encoding="utf-8")
+        share(part)
         part.replace(path)
     except BaseException:
         with suppress(OSError):

@@ -16,7 +16,7 @@ FILE_BYTES_A_FRAME = 330
 """Of a plain ``.slp``: the median of 894 public files is 311 to 344 by version from 3.9 on, older ones are smaller."""
 PACKED_BYTES_A_FRAME = 140
 """Of a game in memory: 128 for the leaders, and what most games have in items."""
-UNPACKED = {".gz": 4.2, ".zip": 4.2, ".xz": 7.8, ".7z": 7.8}
+UNPACKED = {".gz": 4.2, ".xz": 7.8}
 """How much larger a replay is than its packed file; measured on a 3.2 MB game of Slippi 3.14."""
 SHARE = 0.8
 """Of the free memory: above it a run should stream."""
@@ -48,19 +48,20 @@ class Forecast(NamedTuple):
 
     def __str__(self) -> str:
         free = "" if self.free_bytes is None else f"; {_size(self.free_bytes)} are free"
-        return f"about {_size(self.need_bytes)} for about {self.frames:,} frames{free}"
+        need = f"about {_size(self.need_bytes)}" if self.need_bytes else "next to none (mapped files)"
+        return f"{need} for about {self.frames:,} frames{free}"
 
 
 def frames_in(sources: Iterable[Source]) -> int:
     """About how many frames some files hold. A file that cannot be looked at counts as none."""
-    listed = list(sources)
-    plain = {source.path for source in listed}
-    return int(sum(_bytes(path) * UNPACKED.get(path.suffix.lower(), 1.0) for path in plain) / FILE_BYTES_A_FRAME)
+    return int(sum(map(_bytes, sources)) / FILE_BYTES_A_FRAME)
 
 
-def _bytes(path: Path) -> int:
+def _bytes(source: Source) -> float:
+    if source.claimed is not None:
+        return source.claimed
     try:
-        return path.stat().st_size
+        return source.path.stat().st_size * UNPACKED.get(source.path.suffix.lower(), 1.0)
     except OSError:
         return 0
 

@@ -73,7 +73,7 @@ REASONS = {
     "characters": "nobody in it plays a character that --characters names",
     "character": "nobody plays the wanted character",
     "short": f"shorter than {MIN_FRAMES} frames",
-    "columns": "recorded before Slippi wrote columns that are read; training with --allow-missing takes it",
+    "columns": "recorded before Slippi wrote columns that are read, which training with --allow-missing takes",
     "quality": "below --min-quality",
     "duplicate": "the same game as another file; --no-skip-duplicates takes both",
 }

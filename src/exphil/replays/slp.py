@@ -211,7 +211,7 @@ def parse(data: bytes, path: Path, rollbacks: Rollbacks = "first") -> Replay:
         problems.append(f"byte {layout.first}: a version newer than 3.19; what it added is not read")
     problems += _missing(events.recording)
     if events.recording.whole.stop == 0:
-        raise ReplayError("no complete frame", where)
+        raise ReplayError(f"no complete frame from offset {layout.first} on", where)
     found = container.metadata(data, layout.end)
     if found is None:
         found = container.metadata(data, events.after)  # where it lies in a file that was not finished

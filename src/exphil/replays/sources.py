@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -33,6 +33,8 @@ class Source:
     """The file on disk."""
     member: str | None = None
     """The name inside the archive."""
+    claimed: int | None = field(default=None, compare=False, repr=False)
+    """Bytes of the member, as the archive claims."""
 
     def __str__(self) -> str:
         return str(self.path) if self.member is None else f"{self.path}/{self.member}"
@@ -105,7 +107,11 @@ def find(place: Path, max_files: int | None = None, max_bytes: int = MAX_REPLAY_
     elif place.is_file() and (archive.is_replay(place.name) or archive.is_archive(place.name)):
         paths = [place]
     else:
-        what = f"{place} is not a folder" if os.path.lexists(place) else f"no such folder: {place}"
+        what = (
+            f"{place} is neither a folder, a replay nor an archive"
+            if os.path.lexists(place)
+            else f"no such folder: {place}"
+        )
         raise DataError(what, fix=WHERE_TO_GET)
     sources: list[Source] = []
     for path in sorted(paths, key=Path.as_posix):
@@ -140,7 +146,7 @@ def locate(place: Path) -> Source:
     if asked in members:
         return Source(path, members[asked])
     if asked == "." and len(members) == 1:
-        return Source(path, *members.values())
+        return Source(path, next(iter(members.values())))
     listed = f"exphil replays scan {path} lists the {len(members)} replays in it"
     if asked == ".":
         what = "is an archive; name one of its replays" if members else "is an archive without replays"
@@ -199,7 +205,7 @@ def _inside(path: Path, max_bytes: int, refused: list[Refused]) -> list[Source]:
         refused.append(Refused(str(path), f"every replay in it {bad[0].refusal}"))
     else:
         refused += [Refused(f"{path}/{_readable(member.name)}", member.refusal) for member in bad]
-    return sorted(Source(path, member.name) for member in members if not member.refusal)
+    return sorted(Source(path, member.name, member.size) for member in members if not member.refusal)
 
 
 def _readable(name: str) -> str:

@@ -28,6 +28,7 @@ import numpy as np
 import zstandard
 
 from exphil.errors import DataError, OutputError
+from exphil.files import share
 from exphil.game.frames import SCHEMA_VERSION
 from exphil.replays.index import Index
 from exphil.replays.packing import SECTIONS, Bytes, Packed, lay_out
@@ -308,6 +309,7 @@ def _write(path: Path, key: str, about: About, packed: Packed, compressed: bool)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(head.ljust(begin, b"\0") + data)
+        share(Path(part))
         Path(part).replace(path)  # readers see all of it or nothing; a lost power supply is found by the check sums
     except OSError:
         Path(part).unlink(missing_ok=True)

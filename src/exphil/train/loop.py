@@ -121,26 +121,27 @@ def train(
     if gc_every:  # what is here already stays: looking through it would take 0.1 s every time
         gc.collect()
         gc.freeze()
-    while run.epoch < epochs:
-        steps = loader.steps(run.epoch)
-        while run.step < steps:
-            done = _update(run, loader, schedule, steps, max_grad_norm, carry)
-            if gc_every and run.updates % gc_every == 0:
-                gc.collect()
-            yield done
-        began = time.perf_counter()
-        mean = run.loss_sum / max(run.weight_sum, 1.0)
-        held_out = validate(run.policy) if validate else None
-        watched = mean if held_out is None else held_out
-        improved = watched < run.best
-        run.best = min(run.best, watched)
-        run.seconds += time.perf_counter() - began
-        run.history.append(
-            {"epoch": run.epoch + 1, "train": mean} | ({} if held_out is None else {"validation": held_out})
-        )
-        run.epoch, run.step, run.loss_sum, run.weight_sum, run.state = run.epoch + 1, 0, 0.0, 0.0, None
-        yield EpochDone(run.epoch, mean, held_out, improved, run.seconds)
-    if gc_every:
+    try:
+        while run.epoch < epochs:
+            steps = loader.steps(run.epoch)
+            while run.step < steps:
+                done = _update(run, loader, schedule, steps, max_grad_norm, carry)
+                if gc_every and run.updates % gc_every == 0:
+                    gc.collect()
+                yield done
+            began = time.perf_counter()
+            mean = run.loss_sum / max(run.weight_sum, 1.0)
+            held_out = validate(run.policy) if validate else None
+            watched = mean if held_out is None else held_out
+            improved = watched < run.best
+            run.best = min(run.best, watched)
+            run.seconds += time.perf_counter() - began
+            run.history.append(
+                {"epoch": run.epoch + 1, "train": mean} | ({} if held_out is None else {"validation": held_out})
+            )
+            run.epoch, run.step, run.loss_sum, run.weight_sum, run.state = run.epoch + 1, 0, 0.0, 0.0, None
+            yield EpochDone(run.epoch, mean, held_out, improved, run.seconds)
+    finally:
         gc.unfreeze()
 
 

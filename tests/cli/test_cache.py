@@ -61,7 +61,7 @@ def embedding(folder: Path) -> int:
     """An embedding, its check sum and an unfinished one; the bytes that count."""
     (folder / "0123456789abcdef.npy").write_bytes(b"x" * 1000)
     (folder / "0123456789abcdef.npy.json").write_text(json.dumps({"key": "k", "crc": 1}))
-    (folder / "fedcba9876543210.npy.ab_12.part").write_bytes(b"x" * 500)
+    (folder / ".fedcba9876543210.npy.ab_12.part").write_bytes(b"x" * 500)
     return 1500
 
 

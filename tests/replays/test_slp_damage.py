@@ -134,8 +134,8 @@ def test_a_file_with_changed_bytes(replays, name):
 @pytest.mark.parametrize("name", LARGER)
 def test_larger_files_cut_and_changed(replays, name):
     data = (replays / name).read_bytes()
-    cut(data, 997)
-    flip(data, seed=2, count=2000)
+    assert sum(cut(data, 997).values()) == -(-len(data) // 997)
+    assert sum(flip(data, seed=2, count=2000).values()) == 2000
 
 
 def test_every_shared_file_damaged_two_hundred_times(replays):
@@ -150,7 +150,7 @@ def test_a_damaged_file_asks_for_memory_in_proportion_to_its_size(replays):
     paths = [replays / name for name in (*SMALL, *LARGER, "edge_teams_4p_great_bay.slp", "edge_items.slp")]
     tracemalloc.start()
     try:
-        attack(paths, 60, seed=4, memory=True)
+        assert sum(attack(paths, 60, seed=4, memory=True).values()) == 60 * len(paths)
     finally:
         tracemalloc.stop()
 

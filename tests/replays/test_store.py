@@ -273,7 +273,7 @@ def test_forgetting_touches_only_what_a_store_writes(kept):
         (where.folder / name).parent.mkdir(exist_ok=True)
         (where.folder / name).write_text("mine")
     (where.folder / "zz").mkdir()
-    (where.folder / "01" / "tmpabcd.part").write_text("never finished")
+    (where.folder / "01" / f".{path.name}.ab_12.part").write_text("never finished")
     where.drop(path.stem)
     assert not path.exists() and len(where.keys()) == 1
     with pytest.raises(DataError, match="no game"):

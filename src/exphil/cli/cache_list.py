@@ -9,6 +9,7 @@ from exphil.cli.cache import OLD, nothing, opened, parted
 from exphil.cli.terminal import Terminal, shown_age, shown_bytes
 from exphil.config.layers import Settings
 from exphil.data import kept
+from exphil.files import size_bytes
 from exphil.game import ids
 from exphil.replays.store import Kept, shortest
 
@@ -23,7 +24,7 @@ def show(settings: Settings) -> int:
     bad = sorted(set(keys) - {game.key for game in games})
     old, damaged = parted(bad)
     embeddings = kept.embeddings(store.folder)
-    frames, size, more = sum(game.frames for game in games), store.size_bytes(*keys), kept.size_bytes(embeddings)
+    frames, size, more = sum(game.frames for game in games), store.size_bytes(*keys), size_bytes(embeddings)
     if settings.output.json:
         told = {"folder": store.folder, "games": list(map(_record, games)), "frames": frames, "bytes": size}
         left = {"other_versions": old, "damaged": damaged, "embeddings": len(embeddings), "embedding_bytes": more}

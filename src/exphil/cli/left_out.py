@@ -10,7 +10,6 @@ from exphil.files import check_writable, write
 from exphil.replays.choosing import Skip, summary
 from exphil.replays.sources import Found, Refused
 
-WITHOUT_FAIL_FAST = "without --fail-fast the file is left out and counted"
 MOST_NAMED = 20
 """Files that are named one by one on the terminal; --error-log names all."""
 

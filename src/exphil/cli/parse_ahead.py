@@ -17,7 +17,7 @@ from exphil.cli.terminal import Terminal, shown_bytes
 from exphil.config.layers import Settings
 from exphil.errors import DataError, OutputError
 from exphil.replays import library
-from exphil.replays.choosing import Choice, Skip
+from exphil.replays.choosing import WITHOUT_FAIL_FAST, Choice, Skip
 from exphil.replays.library import Loaded, Reading
 from exphil.replays.sources import Refused, Source, find
 from exphil.replays.store import Store
@@ -64,7 +64,7 @@ def _stop_at(settings: Settings, refused: list[Refused], skips: list[Skip]) -> N
         (each.file, each.detail) for each in skips if each.is_error
     ]
     if bad and not settings.errors.skip_errors:
-        raise DataError(bad[0][1], bad[0][0], left_out.WITHOUT_FAIL_FAST)
+        raise DataError(bad[0][1], bad[0][0], WITHOUT_FAIL_FAST)
 
 
 def _report(store: Store, games: list[Loaded], skips: list[Skip], seconds: float) -> dict[str, Any]:

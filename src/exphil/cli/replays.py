@@ -11,7 +11,7 @@ from exphil.cli.left_out import name_refused
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.game.time import FRAMES_PER_SECOND
-from exphil.replays import facts, listing, slp, sources
+from exphil.replays import library, listing, slp, sources
 from exphil.replays.listing import ReplayRecord
 from exphil.replays.slp import Replay
 
@@ -64,7 +64,8 @@ def info(settings: Settings, file: Path) -> int:
 
 def _more(replay: Replay) -> dict[str, Any]:
     """What a listing leaves out; None for what the file or its version does not say."""
-    seconds, start, worth = replay.frames // FRAMES_PER_SECOND, replay.start, facts.judged(replay)
+    seconds, start = replay.frames // FRAMES_PER_SECOND, replay.start
+    worth = library.judged(replay) if len(replay.ports) == 2 else None
     return {
         "length": f"{seconds // 60}:{seconds % 60:02}",
         "names": [seat.name or None for seat in start.seats],

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from exphil.data.corpus import AHEAD, Corpus
+from exphil.data.kept import sum_of
 from exphil.data.loader import Encoded, Gathered
 from exphil.data.sampler import Pick
 from exphil.errors import OutputError
@@ -33,10 +31,11 @@ from exphil.features import action
 from exphil.features.action import COMPONENTS
 from exphil.features.augment import mirror, noisy, with_noise
 from exphil.features.observation import Table
-from exphil.files import share
+from exphil.files import place
 from exphil.game.controller import controller_of
 from exphil.game.frames import Game, playing
-from exphil.replays.store import LAYOUT, Rollbacks
+from exphil.replays.recording import Rollbacks
+from exphil.replays.store import LAYOUT
 
 _AT_ONCE = 4096  # rows encoded in one go
 _FORMAT = 2
@@ -158,11 +157,10 @@ def opened(
     shape = variants.planes, int(corpus.length.sum()) + 1
     name = key(corpus, table, variants, rollbacks)
     if fresh or not _holds(path, name, shape, record(table)):
-        if path.exists() and path.name != f"{name}.npy" and not _sum_of(path).exists():
+        if path.exists() and path.name != f"{name}.npy" and not sum_of(path).exists():
             what = "is there already and holds no embeddings; it was not touched"
             raise OutputError(what, str(path), "choose another --mmap-path")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             _make(path, name, shape, lambda put: build(corpus, table, variants, put, told), record(table))
         except OSError as error:
             fix = "a disk with more room: --cache-dir, --mmap-path; or without --cache-embeddings and --cache-augmented"
@@ -172,52 +170,44 @@ def opened(
 
 
 def _make(path: Path, name: str, shape: tuple[int, int], fill: Callable[[Put], None], kind: np.dtype[Any]) -> None:
-    """Write a file whole or not at all.
+    """Write a file and its check sum, each whole or not at all.
 
     It is written, not mapped: a full disk kills a process that writes to a mapped file.
     """
-    handle, made = tempfile.mkstemp(prefix=path.name + ".", suffix=".part", dir=path.parent)
-    part = Path(made)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            head = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_2_0(file, head)
-            begin, size = file.tell(), kind.itemsize
 
-            def put(plane: int, at: int, records: NDArray[Any]) -> None:
-                file.seek(begin + (plane * shape[1] + at) * size)
-                file.write(records.tobytes())
+    def content(file: BinaryIO) -> None:
+        head = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(file, head)
+        begin, size = file.tell(), kind.itemsize
 
-            for plane in range(shape[0]):  # the row that stands behind the last one
-                put(plane, shape[1] - 1, np.zeros(1, kind))
-            fill(put)
-        _sum_of(path).write_text(json.dumps({"key": name, "crc": _crc(part)}), encoding="utf-8")
-        share(part)
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
+        def put(plane: int, at: int, records: NDArray[Any]) -> None:
+            file.seek(begin + (plane * shape[1] + at) * size)
+            file.write(records.tobytes())
+
+        for plane in range(shape[0]):  # the row that stands behind the last one
+            put(plane, shape[1] - 1, np.zeros(1, kind))
+        fill(put)
+        file.seek(0)
+        told = json.dumps({"key": name, "crc": _crc(file)}).encode()
+        place(sum_of(path), lambda beside: beside.write(told), durable=False)
+
+    place(path, content, durable=False)
 
 
-def _sum_of(path: Path) -> Path:
-    return path.with_name(path.name + ".json")
-
-
-def _crc(path: Path) -> int:
+def _crc(file: BinaryIO) -> int:
     crc = 0
-    with path.open("rb") as file:
-        while data := file.read(1 << 22):
-            crc = zlib.crc32(data, crc)
+    while data := file.read(1 << 22):
+        crc = zlib.crc32(data, crc)
     return crc
 
 
 def _holds(path: Path, name: str, shape: tuple[int, int], kind: np.dtype[Any]) -> bool:
     """Whether a file holds these embeddings, every byte as it was written."""
     try:
-        told = json.loads(_sum_of(path).read_text(encoding="utf-8"))
-        if told["key"] != name or _crc(path) != told["crc"]:
-            return False
+        told = json.loads(sum_of(path).read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            if told["key"] != name or _crc(file) != told["crc"]:
+                return False
         rows = np.load(path, mmap_mode="r")
         return bool(rows.shape == shape and rows.dtype == kind)
     except (OSError, ValueError, KeyError, TypeError):
@@ -234,10 +224,8 @@ class Embeddings:
     """
 
     def __init__(self, rows: NDArray[Any], window: int, table: Table) -> None:
-        self._kind, self._length, self._table = record(table), window + AHEAD, table
+        self._rows, self._kind, self._length = rows, record(table), window + AHEAD
         self._planes, self._fields = len(rows), dict(self._kind.fields or {})
-        size = self._kind.itemsize
-        self._rows, self._count, self._size = rows, rows.shape[1], size
 
     def gather(self, pick: Pick) -> Gathered:
         """Records uint8 ``(B, window + AHEAD, size)``; what lies beyond a game's end weighs nothing."""
@@ -249,7 +237,7 @@ class Embeddings:
         for at, (which, first) in enumerate(zip(plane.tolist(), pick.first.tolist(), strict=True)):
             part = self._rows[which, first : first + self._length]
             out[at, : len(part)] = part
-        return (torch.from_numpy(out.view(np.uint8).reshape(*out.shape, self._size)),)
+        return (torch.from_numpy(out.view(np.uint8).reshape(*out.shape, self._kind.itemsize)),)
 
     def encode(self, gathered: Gathered, pick: Pick, device: torch.device) -> Encoded:
         """The numbers as they were kept; the first T states, answered by the last T controllers."""

@@ -1,7 +1,7 @@
 """The embeddings in a folder, as ``data.embedded`` writes them: which there are, and forgetting them.
 
-An embedding is ``NAME.npy`` with its check sum in ``NAME.npy.json`` beside it; a ``NAME.npy.*.part`` was never
-finished. What else lies in the folder is not touched.
+An embedding is ``NAME.npy`` with its check sum in ``NAME.npy.json`` beside it. What else lies in the folder is not
+touched.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ import json
 import re
 from pathlib import Path
 
-from exphil.errors import OutputError
+from exphil.files import UNFINISHED, remove, size_bytes
 
-_UNFINISHED = re.compile(r"[0-9a-f]{16}\.npy\.\w+\.part")
+_NAME = re.compile(r"[0-9a-f]{16}\.npy(\.json)?")
+
+
+def sum_of(path: Path) -> Path:
+    """Where the check sum of an embedding stands."""
+    return path.with_name(path.name + ".json")
 
 
 def embeddings(folder: Path) -> list[Path]:
     """The finished embeddings, sorted."""
-    return sorted(path for path in folder.glob("*.npy") if _is_ours(path.with_name(path.name + ".json")))
+    return sorted(path for path in folder.glob("*.npy") if _is_sum(sum_of(path)))
 
 
 def clear(folder: Path) -> tuple[int, int]:
@@ -27,22 +32,18 @@ def clear(folder: Path) -> tuple[int, int]:
         OutputError: one cannot be removed.
     """
     found = embeddings(folder)
-    left = [path for path in folder.glob("*.npy.*.part") if _UNFINISHED.fullmatch(path.name)]
+    left = [
+        path
+        for path in folder.glob(".*.part")
+        if (meant := UNFINISHED.fullmatch(path.name)) and _NAME.fullmatch(meant[1])
+    ]
     size = size_bytes([*found, *left])
-    for path in [*(part for each in found for part in (each, each.with_name(each.name + ".json"))), *left]:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot be removed ({error.strerror})", str(path), "check who owns it") from error
+    for path in [*found, *map(sum_of, found), *left]:
+        remove(path)
     return len(found), size
 
 
-def size_bytes(paths: list[Path]) -> int:
-    """Bytes of some files; none for those that are gone."""
-    return sum(path.stat().st_size for path in paths if path.is_file())
-
-
-def _is_ours(path: Path) -> bool:
+def _is_sum(path: Path) -> bool:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

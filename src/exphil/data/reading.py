@@ -12,7 +12,7 @@ from exphil.data.corpus import Corpus, Entry
 from exphil.data.shelf import Shelf
 from exphil.errors import DataError
 from exphil.features.players import player_key
-from exphil.replays.choosing import Choice, Skip, summary
+from exphil.replays.choosing import WITHOUT_FAIL_FAST, Choice, Skip, summary
 from exphil.replays.duplicates import Seen
 from exphil.replays.library import Loaded, Reading, load
 from exphil.replays.sources import Source
@@ -62,7 +62,7 @@ def read_games(
             skips.append(answer)
         told(answer)
         if isinstance(answer, Skip) and answer.is_error and not skip_errors:
-            raise DataError(answer.detail, answer.file, "without --fail-fast the file is left out and counted")
+            raise DataError(answer.detail, answer.file, WITHOUT_FAIL_FAST)
     found.sort(key=lambda loaded: order[loaded.source])
     if skip_duplicates:
         copies = dict(_copies(found))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exphil.game.frames import Game
-from exphil.replays.packing import Bytes, Ints, Packed, widen
+from exphil.replays.packing import PLACE, Bytes, Ints, Packed, widen
 
 Opener = Callable[[], Packed]
 MOST_OPEN = 4096
@@ -51,7 +51,7 @@ class Shelf:
     def __init__(self, openers: Sequence[Opener], most: int | None = None) -> None:
         self.openers, self.most = openers, most or may_open()
         self._open: dict[int, Packed] = {}
-        self._places = np.zeros((len(openers), 18), np.int64)  # address 0: not open
+        self._places = np.zeros((len(openers), PLACE), np.int64)  # address 0: not open
         self._used = np.zeros(len(openers), np.int64)
         self._clock = 0
         self._lock = threading.Lock()

@@ -15,74 +15,19 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exphil.features.action import COMPONENTS
-from exphil.game.frames import SCHEMA_VERSION, Array, Game, Group, Lacks, namespace
-from exphil.game.ids import (
-    ATTACKING,
-    BUTTONS,
-    CAN_ACT,
-    CATEGORIES,
-    CATEGORY_OF_ACTION,
-    GRABBING,
-    NUM_ACTIONS,
-    NUM_CHARACTERS,
-    NUM_STAGES,
-    Stage,
-)
-from exphil.game.stages import GEOMETRY, OTHER_LEDGE_X
+from exphil.features.view import TABLES, View
+from exphil.game.frames import SCHEMA_VERSION, Array, Game, Group, Lacks
+from exphil.game.ids import BUTTONS, CATEGORIES, NUM_ACTIONS, NUM_CHARACTERS
 from exphil.game.time import MAX_FRAMES
 
 NUM_PROJECTILES = 5
-_STAGES = tuple(Stage)
-_LEDGE_X = np.array(
-    [GEOMETRY[Stage(n)].ledge_x if n in GEOMETRY else OTHER_LEDGE_X for n in range(NUM_STAGES)], np.float32
-)
-_COMPACT_STAGE = np.array(
-    [_STAGES.index(Stage(n)) if n in GEOMETRY else len(_STAGES) for n in range(NUM_STAGES)], np.int64
-)
-_TABLES: dict[str, Any] = {
-    "ledge_x": _LEDGE_X,
-    "compact_stage": _COMPACT_STAGE,
-    "category": CATEGORY_OF_ACTION.astype(np.int64),
-    "attacking": ATTACKING,
-    "grabbing": GRABBING,
-    "can_act": CAN_ACT,
-    "buttons": np.array(BUTTONS, np.int16),
-}
-
-
-@lru_cache(maxsize=64)
-def _constant(name: str, module: Any, device: Any) -> Array:
-    return module.asarray(_TABLES[name], device=device)
-
-
-class View:
-    """A game as the table's rows read it: its groups of columns, and the lookups that several rows share."""
-
-    def __init__(self, game: Game) -> None:
-        self.game, self.players, self.nana, self.items = game, game.players, game.nana, game.items
-        self.module, self.device = namespace(game.rows), game.rows.device
-        self.stage = self.integer(game.stage).clip(0, NUM_STAGES - 1)
-        self.action = self.integer(game.players.action).clip(0, NUM_ACTIONS - 1)
-        self.nana_action = self.integer(game.nana.action).clip(0, NUM_ACTIONS - 1)
-
-    def integer(self, array: Array) -> Array:
-        """The array as int64, which is what both libraries index with."""
-        return self.module.asarray(array, dtype=self.module.int64)
-
-    def table(self, name: str) -> Array:
-        """A constant table on the game's device."""
-        return _constant(name, self.module, self.device)
-
-    def one_hot(self, index: Array, width: int) -> Array:
-        """A new last axis of ``width``, true at ``index``; an index outside gives all false."""
-        return index[..., None] == self.module.arange(width, device=self.device)
 
 
 class Feature(NamedTuple):
@@ -368,7 +313,7 @@ class Table:
     def fingerprint(self) -> str:
         """A short hash of everything that gives the numbers their meaning."""
         layout = [[name, f.name, f.width, f.low, f.high, f.says] for name, f in self.rows()]
-        constants = {name: table.tolist() for name, table in _TABLES.items()}
+        constants = {name: table.tolist() for name, table in TABLES.items()}
         ids = [[found.name, found.vocabulary] for found in self.vocabularies]
         words = json.dumps([SCHEMA_VERSION, layout, ids, constants, COMPONENTS])
         return hashlib.sha256(words.encode()).hexdigest()[:16]

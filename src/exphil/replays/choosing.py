@@ -80,6 +80,10 @@ REASONS = {
 """Why a file is left out: a stable key, and half a sentence whose subject is the file."""
 
 
+WITHOUT_FAIL_FAST = "without --fail-fast the file is left out and counted"
+"""What to do about a file that ended a run."""
+
+
 class Skipped(Exception):  # noqa: N818  (an answer, not an error)
     """A file is not wanted: a key of ``REASONS``, and what it is in this file."""
 

@@ -90,6 +90,11 @@ class Start(NamedTuple):
     block: bytes = b""  # the whole event
 
     @property
+    def slippi(self) -> str:
+        """The version that recorded the game, "3.14.0"."""
+        return ".".join(map(str, self.version))
+
+    @property
     def fixes(self) -> tuple[tuple[int, int] | None, ...]:
         """By seat: dash back and shield drop fix, each 0 off, 1 UCF, 2 Dween; None before 1.0."""
         known = len(self.block) > 0x160

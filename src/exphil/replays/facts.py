@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from exphil.errors import ReplayError
 from exphil.game import ids
-from exphil.replays import quality, slp, sources
-from exphil.replays.library import ahead, look_up
+from exphil.replays import slp, sources
+from exphil.replays.library import ahead, judged, look_up
 from exphil.replays.packing import Packed
-from exphil.replays.quality import Quality
 from exphil.replays.slp import Replay
 from exphil.replays.sources import Source
 from exphil.replays.stats import Facts
@@ -42,12 +41,6 @@ def gather(found: Iterable[Source], store: Store, workers: int | None = None) ->
     return ahead(found, partial(_gather, store=store), store, workers)
 
 
-def judged(replay: Replay) -> Quality | None:
-    """The quality of a game of two; None for another number of players."""
-    seats = replay.start.seats
-    return quality.quality(replay.game, (not seats[0].human, not seats[1].human)) if len(seats) == 2 else None
-
-
 def _gather(source: Source, data: bytes | ReplayError | None, store: Store) -> Gathered:
     try:
         if isinstance(data, ReplayError):
@@ -62,12 +55,12 @@ def _gather(source: Source, data: bytes | ReplayError | None, store: Store) -> G
 
 
 def _of_replay(replay: Replay) -> Facts:
-    start, worth = replay.start, judged(replay)
+    start, worth = replay.start, judged(replay) if len(replay.ports) == 2 else None
     return Facts(
         file=str(replay.path),
         frames=replay.frames,
         rows=replay.rows,
-        version=".".join(map(str, start.version)),
+        version=start.slippi,
         stage=ids.stage_name(min(start.stage, _LAST_STAGE)),
         characters=tuple(ids.character_name(seat.character) for seat in start.seats),
         players=tuple(seat.code or seat.tag for seat in start.seats),

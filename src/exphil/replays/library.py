@@ -24,10 +24,11 @@ from exphil.replays import slp, sources
 from exphil.replays.choosing import Choice, Skip, Skipped, judge, judge_columns, seats
 from exphil.replays.duplicates import identity
 from exphil.replays.packing import Packed, pack
-from exphil.replays.quality import quality
+from exphil.replays.quality import Quality, quality
+from exphil.replays.recording import Rollbacks
 from exphil.replays.slp import HEAD_BYTES, Replay
 from exphil.replays.sources import Source
-from exphil.replays.store import About, Rollbacks, Store
+from exphil.replays.store import About, Store
 
 T = TypeVar("T")
 Stamps = dict[Path, tuple[int, int]]
@@ -79,6 +80,16 @@ class Reading:
     workers: int | None = None
 
 
+def judged(replay: Replay) -> Quality:
+    """The quality of a game.
+
+    Raises:
+        ReplayError: not a game of two.
+    """
+    one, other = (not seat.human for seat in replay.start.seats) if len(replay.ports) == 2 else (False, False)
+    return quality(replay.game, (one, other))
+
+
 def understand(replay: Replay) -> tuple[About, Packed]:
     """All that is kept of a game.
 
@@ -90,9 +101,9 @@ def understand(replay: Replay) -> tuple[About, Packed]:
         packed = pack(game)
     except ValueError as error:
         raise ReplayError("its frame numbers have gaps", str(replay.path)) from error
-    judged = quality(game, (not start.seats[0].human, not start.seats[1].human))
+    worth = judged(replay)
     about = About(
-        version=".".join(map(str, start.version)),
+        version=start.slippi,
         rows=replay.rows,
         ports=replay.ports,
         characters=replay.characters,
@@ -100,9 +111,9 @@ def understand(replay: Replay) -> tuple[About, Packed]:
         codes=tuple(seat.code for seat in start.seats),
         tags=tuple(seat.tag for seat in start.seats),
         names=tuple(seat.name for seat in start.seats),
-        programs=judged.programs,
-        quality=judged.score,
-        reasons=judged.reasons,
+        programs=worth.programs,
+        quality=worth.score,
+        reasons=worth.reasons,
         identity=identity(start, game, start.random_seed),
         problems=replay.problems,
     )
@@ -270,7 +281,7 @@ def _judged_by(source: Source, head: bytes | ReplayError, choice: Choice) -> Sou
         listed: Any = [(seat.port, seat.character, seat.human) for seat in start.seats]
         ports, characters, humans = zip(*listed, strict=True) if listed else ((), (), ())
         seats(start.stage, ports, characters, humans, choice)
-        judge_columns(".".join(map(str, start.version)), slp.lacking_by_version(start), choice)
+        judge_columns(start.slippi, slp.lacking_by_version(start), choice)
     except Skipped as skipped:
         return Skip(str(source), skipped.reason, skipped.detail)
     except ReplayError as error:

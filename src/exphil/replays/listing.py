@@ -86,7 +86,7 @@ def record(replay: Replay, sha256: str) -> ReplayRecord:
         sha256=sha256,
         frames=replay.frames,
         rows=replay.rows,
-        version=".".join(map(str, start.version)),
+        version=start.slippi,
         stage=ids.stage_name(start.stage),
         ports=list(replay.ports),
         characters=[ids.character_name(seat.character) for seat in start.seats],

@@ -61,6 +61,8 @@ SECTIONS = {
 }
 """Name -> element type and shape of one row. A game that does not need a section has no rows in it."""
 ALIGNMENT = 64
+PLACE = 6 + 2 * len(SECTIONS)
+"""Numbers that tell ``widen`` where a game is: see ``Packed.place``."""
 _STEPS = (1, 80, 80, 80, 80, 140)  # of ``_GRIDDED``; facing is -1, 0 or 1
 _ZERO = (128, 128, 128, 128, 128, 0)
 
@@ -110,7 +112,7 @@ class Packed:
 
     @cached_property
     def place(self) -> Ints:
-        """int64 ``(18,)``: where the bytes are and what they hold, as ``widen`` takes it."""
+        """int64 ``(PLACE,)``: where the bytes are and what they hold, as ``widen`` takes it."""
         places = [part for name in SECTIONS for part in self.places[name]]
         head = self.data.ctypes.data, len(self.data), self.frames, self.first_frame, self.stage, self.lacks
         return np.array([*head, *places], np.int64)
@@ -387,7 +389,7 @@ def widen(games: Ints, first: Ints, seat: Ints, style: Ints, out: Bytes, touched
     """Write B stretches of packed rows, zeros beyond a game's end.
 
     Args:
-        games: int64 ``(B, 18)``: ``Packed.place`` of the game of each; the games must stay alive meanwhile.
+        games: int64 ``(B, PLACE)``: ``Packed.place`` of the game of each; the games must stay alive meanwhile.
         first: int64 ``(B,)``: first row wanted of each.
         seat: int64 ``(B,)``: whose player becomes number 0.
         style: int64 ``(B,)``: the number of that player in the registry.

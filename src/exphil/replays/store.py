@@ -16,24 +16,23 @@ import json
 import os
 import re
 import struct
-import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import zstandard
 
-from exphil.errors import DataError, OutputError
-from exphil.files import share
+from exphil.errors import DataError
+from exphil.files import UNFINISHED, place, remove, size_bytes
 from exphil.game.frames import SCHEMA_VERSION
 from exphil.replays.index import Index
 from exphil.replays.packing import SECTIONS, Bytes, Packed, lay_out
+from exphil.replays.recording import Rollbacks
 
-Rollbacks = Literal["first", "last"]
 MAGIC = b"exphil game\n"
 _READER = "../game/frames ../game/ids container events kernels recording seats slp quality duplicates packing library"
 
@@ -52,7 +51,6 @@ LAYOUT = f"{SCHEMA_VERSION}.{_written_by(_READER)}"
 that was mended reads every game again, whether or not anybody thought of raising a number."""
 _HEAD = struct.Struct("<III")  # bytes of the table, its crc, where the sections begin
 _KEY = re.compile(r"[0-9a-f]{16}-[0-9a-f.]+-(first|last)")
-_PART = "tmp"  # how the names of unfinished files begin
 _MOST_NAMED = 5
 _SHORTEST = 8  # letters by which a game is named to people
 _MOST_TABLE = 1 << 20  # a table says a few facts; more is damage
@@ -205,11 +203,7 @@ class Store:
 
     def size_bytes(self, *keys: str) -> int:
         """Bytes on disk of some games; none for those that are not there."""
-        total = 0
-        for key in keys:
-            with suppress(OSError):
-                total += self.path(key).stat().st_size
-        return total
+        return size_bytes(map(self.path, keys))
 
     def verify(self, key: str) -> str | None:
         """What is wrong with a kept game; None when every byte is as it was written."""
@@ -224,13 +218,15 @@ class Store:
         return None
 
     def drop(self, key: str) -> None:
-        """Forget a game; ``find`` says what it may be called.
+        """Forget a game.
 
         Raises:
-            DataError: there is no such game, or several.
+            DataError: there is no such game.
             OutputError: it cannot be removed.
         """
-        _remove(self.path(self.find(key)))
+        if not _KEY.fullmatch(key) or not self.path(key).is_file():
+            raise DataError(f"no game {key}", str(self.folder), "exphil cache list names those that are there")
+        remove(self.path(key))
 
     def find(self, word: str) -> str:
         """The one game whose name begins with a word.
@@ -256,9 +252,11 @@ class Store:
         keys = self.keys()
         self._index.close()
         left = [self.folder / f"files.sqlite{end}" for end in ("", "-journal", "-wal", "-shm")]
-        left += self.folder.glob(f"[0-9a-f][0-9a-f]/{_PART}*.part")
+        for path in self.folder.glob("[0-9a-f][0-9a-f]/.*.part"):
+            meant = UNFINISHED.fullmatch(path.name)
+            left += [path] if meant and _KEY.fullmatch(meant[1].removesuffix(".game")) else []
         for path in [*map(self.path, keys), *left]:
-            _remove(path)
+            remove(path)
         for path in self.folder.glob("[0-9a-f][0-9a-f]"):
             with suppress(OSError):
                 path.rmdir()  # only when empty
@@ -280,13 +278,6 @@ def other_layout(key: str) -> bool:
     return key.split("-")[1] != LAYOUT
 
 
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot be removed ({error.strerror})", str(path), "check who owns it") from error
-
-
 def _write(path: Path, key: str, about: About, packed: Packed, compressed: bool) -> None:
     data = _planes(packed) if compressed else packed.data.tobytes()
     if compressed:
@@ -304,16 +295,7 @@ def _write(path: Path, key: str, about: About, packed: Packed, compressed: bool)
     words = json.dumps(table, separators=(",", ":")).encode()
     begin = -(-(len(MAGIC) + _HEAD.size + len(words)) // 64) * 64
     head = MAGIC + _HEAD.pack(len(words), zlib.crc32(words), begin) + words
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=_PART, suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(head.ljust(begin, b"\0") + data)
-        share(Path(part))
-        Path(part).replace(path)  # readers see all of it or nothing; a lost power supply is found by the check sums
-    except OSError:
-        Path(part).unlink(missing_ok=True)
-        raise
+    place(path, lambda file: file.write(head.ljust(begin, b"\0") + data), durable=False)  # check sums tell the rest
 
 
 def _open(path: Path) -> tuple[dict[str, Any], Bytes]:

@@ -44,7 +44,7 @@ class Survey(NamedTuple):
     ended: int  # offset of the game end event
 
 
-FAULTS = ("unknown", "number", "beyond", "empty", "astray")
+FAULTS = STRANGE, IMPOSSIBLE, BEYOND, EMPTY, ASTRAY = (0, 1, 2, 3, 4)
 """Events of an unknown command; with an impossible frame number; of a port above 4; of a port on which nobody plays;
 with another number than the frame in which they stand."""
 
@@ -88,7 +88,7 @@ def survey(
         room: Rows that fit between ``first`` and ``end``.
     """
     ids, begins, stops = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
-    counts, faults = np.zeros(256, np.int64), np.zeros((5, 2), np.int64)
+    counts, faults = np.zeros(256, np.int64), np.zeros((len(FAULTS), 2), np.int64)
     rows, current, seen, at, ended = -1, -(1 << 40), 1, first, -1  # a row in which nobody was seen is written over
     while at < end:
         size, kind = sizes[data[at]], kinds[data[at]]
@@ -101,19 +101,19 @@ def survey(
             at += 1 + size
             break
         if kind == UNKNOWN:
-            _fault(faults, 0, at)
+            _fault(faults, STRANGE, at)
         elif kind >= PRE:
             frame = _number(data, at + 1)
             if kind in (BEGIN, PRE):
                 bit = 0
                 if frame < OLDEST_FRAME:
-                    _fault(faults, 1, at)
+                    _fault(faults, IMPOSSIBLE, at)
                 elif kind == BEGIN:
                     new = True
                 elif data[at + 5] > 3:
-                    _fault(faults, 2, at)
+                    _fault(faults, BEYOND, at)
                 elif seats[data[at + 5]] < 0:
-                    _fault(faults, 3, at)
+                    _fault(faults, EMPTY, at)
                 else:
                     bit = 1 << (2 * seats[data[at + 5]] + (1 if data[at + 6] else 0))
                     new = frame != current or (seen & bit) != 0
@@ -125,7 +125,7 @@ def survey(
                     current, seen = frame, 0
                 seen |= bit
             elif frame != current:
-                _fault(faults, 4, at)
+                _fault(faults, ASTRAY, at)
         at += 1 + size
     rows += 1 if seen else 0
     if rows > 0:

@@ -256,21 +256,21 @@ def _survey(walk: _Walk, layout: Layout) -> kernels.Survey:
     return kernels.Survey(ids[:count], begins[:count], stops[:count], counts, faults, stopped, ended)
 
 
-_FAULTS = (
-    "of a kind that is not known",
-    "with an impossible frame number",
-    "of players beyond port 4",
-    "of ports on which nobody plays",
-    "with another number than their frame's",
-)
-"""In the order of ``kernels.FAULTS``."""
+_FAULTS = {
+    kernels.STRANGE: "of a kind that is not known",
+    kernels.IMPOSSIBLE: "with an impossible frame number",
+    kernels.BEYOND: "of players beyond port 4",
+    kernels.EMPTY: "of ports on which nobody plays",
+    kernels.ASTRAY: "with another number than their frame's",
+}
 
 
 def _faults(data: bytes, layout: Layout, found: kernels.Survey) -> list[str]:
     problems, left = [], layout.end - found.stopped
-    for (count, at), fault in zip(found.faults.tolist(), _FAULTS, strict=True):
+    for fault in kernels.FAULTS:
+        count, at = found.faults[fault].tolist()
         if count:
-            problems.append(f"byte {at}: {count} event{'s' if count > 1 else ''} {fault}, left out")
+            problems.append(f"byte {at}: {count} event{'s' if count > 1 else ''} {_FAULTS[fault]}, left out")
     if found.ended < 0:
         problems.append(f"byte {found.stopped}: no game end event")
         if left:

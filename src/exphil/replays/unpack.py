@@ -33,19 +33,26 @@ _PIECE = 1 << 20  # unpacked at a time
 _PACKED_PIECE = 1 << 16  # read at a time
 
 
-def failure(error: Exception, where: str) -> ReplayError:
-    """What a library or the system says about a file, as the error of this package."""
+def failure(error: Exception, where: str, offset: int | None = None) -> ReplayError:
+    """What a library or the system says about a file, as the error of this package.
+
+    Args:
+        error: What was raised.
+        where: The file.
+        offset: How far into it has been read, where that is known: damage lies before.
+    """
+    damaged = "is damaged" if offset is None else f"is damaged before offset {offset}"
     if isinstance(error, ExphilError):
         return ReplayError(error.what, where, error.fix)
     if isinstance(error, MemoryError):
         return ReplayError("asks for more memory than there is", where)
     if isinstance(error, EOFError):
-        return ReplayError("is damaged (it ends too early)", where)
+        return ReplayError(f"{damaged} (it ends too early)", where)
     if isinstance(error, OSError) and error.strerror:
         return ReplayError(f"cannot be read ({error.strerror})", where)
     if type(error).__name__ == "PasswordRequired":  # py7zr's, which may not be installed
         return ReplayError("is encrypted", where)
-    return ReplayError(f"is damaged ({str(error).rstrip('.') or type(error).__name__})", where)
+    return ReplayError(f"{damaged} ({str(error).rstrip('.') or type(error).__name__})", where)
 
 
 def size(count: int) -> str:
@@ -197,7 +204,10 @@ def read_file(path: Path, count: int | None = None, max_bytes: int = MAX_REPLAY_
             before = os.fstat(file.fileno())
             if name.endswith((".gz", ".xz")):
                 stream = Unpacked(file.read, _gz if name.endswith(".gz") else _xz, chained=True)
-                return take(stream.read, limit(before.st_size, max_bytes), count)
+                try:
+                    return take(stream.read, limit(before.st_size, max_bytes), count)
+                except Exception as error:
+                    raise failure(error, where, file.tell()) from error
             if before.st_size > max_bytes:
                 raise ReplayError(f"has {size(before.st_size)}, which is no replay")
             if count is not None:

@@ -26,17 +26,18 @@ def main() -> None:
     paths = training.full_games(root)
     options = training.settings(root, RECIPE)
     corpus = training.games(options, paths)
-    plan = assemble.plan(options, corpus, 0)
-    batches = assemble.loader(options, corpus, plan, training.CPU)
+    plan, codec = assemble.plan(options, corpus, 0), assemble.codec(options)
+    batches = assemble.loader(options, corpus, plan, codec, training.CPU)
     stretch, repeat = plan.window + 1, 20
-    rows, picks = Rows(corpus, plan.window, assemble.table(options)), [plan.pick(0, step) for step in range(repeat)]
+    rows = Rows(corpus, plan.window, assemble.table(options), codec)
+    picks = [plan.pick(0, step) for step in range(repeat)]
     size = plan.batch * stretch * ROW_BYTES
     source = torch.randint(0, 255, (repeat, size), dtype=torch.uint8)
     target = torch.empty(size, dtype=torch.uint8)
     copied = report.cpu_seconds(lambda: [target.copy_(part[:size]) for part in source], args.best_of) / repeat
     gathered = report.cpu_seconds(lambda: [rows.free(rows.gather(pick)) for pick in picks], args.best_of) / repeat
     loaded = report.cpu_seconds(lambda: [batches.load(0, step) for step in range(repeat)], args.best_of) / repeat
-    policy = assemble.policy(options)
+    policy = assemble.policy(options, codec)
     run = loop.Run(policy, assemble.optimizer(options, policy), training.CPU)
     events = loop.train(run, batches, lambda _: 1e-4, 1 << 30, max_grad_norm=1.0, carry=True, validate=None)
     next(events)

@@ -44,9 +44,10 @@ def step(replays: Path, folder: Path, flags: dict[str, Any], steps: int) -> floa
     }
     options = training.settings(replays, SHARED | typed | {"cache_dir": folder, "precompute": True})
     corpus = training.games(options, training.full_games(replays)[:12])
-    policy = assemble.policy(options)
+    codec = assemble.codec(options)
+    policy = assemble.policy(options, codec)
     run = loop.Run(policy, assemble.optimizer(options, policy), training.CPU)
-    batches = assemble.loader(options, corpus, assemble.plan(options, corpus, 0), training.CPU)
+    batches = assemble.loader(options, corpus, assemble.plan(options, corpus, 0), codec, training.CPU)
     carry, every = assemble.carries_state(options), options.feeding.gc_every
     events = loop.train(
         run, batches, lambda _: 1e-4, 1 << 30, max_grad_norm=1.0, carry=carry, validate=None, gc_every=every

@@ -81,7 +81,7 @@ def measure(folder: Path, games: int, kind: str) -> dict[str, float]:
     options = training.settings(folder, RECIPE | KINDS[kind])
     held = corpus(folder, games)
     plan = assemble.plan(options, held, 0)
-    batches = assemble.loader(options, held, plan, training.CPU)
+    batches = assemble.loader(options, held, plan, assemble.codec(options), training.CPU)
     batches.load(0, 0)
     steps = [step % plan.steps(0) for step in range(BATCHES)]
 
@@ -126,9 +126,10 @@ def train(replays: str) -> dict[str, Any]:
         options = options.changed({"cache_dir": folder}, "bench")
         corpus = assemble.read(options, find(Path(replays)).sources).corpus
         read = own_mb()
-        policy = assemble.policy(options)
+        codec = assemble.codec(options)
+        policy = assemble.policy(options, codec)
         run = loop.Run(policy, assemble.optimizer(options, policy), training.CPU)
-        batches = assemble.loader(options, corpus, assemble.plan(options, corpus, 0), training.CPU)
+        batches = assemble.loader(options, corpus, assemble.plan(options, corpus, 0), codec, training.CPU)
         events = loop.train(run, batches, lambda _: 1e-4, 1, max_grad_norm=1.0, carry=False, validate=None)
         most = 0.0
         for _ in range(60):

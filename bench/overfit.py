@@ -21,7 +21,6 @@ from exphil.config.layers import resolve
 from exphil.data.corpus import Corpus, Entry
 from exphil.envs.environment import run
 from exphil.envs.replay import ReplayEnvironment
-from exphil.features import action
 from exphil.game.controller import controller_of
 from exphil.replays import slp
 from exphil.replays.choosing import Choice
@@ -61,9 +60,9 @@ def main() -> None:
         ReplayEnvironment(game, (replay.ports[0], replay.ports[1])),
         {port: agent},
         FRAMES,
-        lambda frame, decisions: pressed.append(action.encode(decisions[port].controllers)[0]),
+        lambda frame, decisions: pressed.append(policy.codec.encode(decisions[port].controllers)[0]),
     )
-    recorded = action.encode(controller_of(game.players, SEAT))
+    recorded = policy.codec.encode(controller_of(game.players, SEAT))
     right = (np.stack(pressed)[:-1] == recorded[1:]).all(1)
     held = (recorded[:-1] == recorded[1:]).all(1)
     result = {

@@ -69,9 +69,10 @@ def learning(replays: Path, flags: dict[str, Any], updates: int) -> float:
     """Decisions that one core learns from in a second."""
     options = training.settings(replays, {"dual_port": True, "allow_missing": True, **flags})
     corpus = training.games(options, training.full_games(replays))
-    policy = assemble.policy(options)
+    codec = assemble.codec(options)
+    policy = assemble.policy(options, codec)
     run = loop.Run(policy, assemble.optimizer(options, policy), training.CPU)
-    batches = assemble.loader(options, corpus, assemble.plan(options, corpus, 0), training.CPU)
+    batches = assemble.loader(options, corpus, assemble.plan(options, corpus, 0), codec, training.CPU)
     carry = assemble.carries_state(options)
     events = loop.train(run, batches, lambda _: 1e-4, 1 << 30, max_grad_norm=1.0, carry=carry, validate=None)
     next(events)

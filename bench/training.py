@@ -14,6 +14,7 @@ from exphil.config.layers import Settings, resolve
 from exphil.data import baselines
 from exphil.data.corpus import Corpus
 from exphil.evaluate.offline import measure
+from exphil.models.policy import Policy
 from exphil.replays.sources import Source
 from exphil.train import loop
 from exphil.train.validate import held_out_loss
@@ -40,7 +41,10 @@ RECIPE: dict[str, Any] = {
 
 
 class Trained(NamedTuple):
-    """A finished run: its curve, the full report at the end, and what it cost."""
+    """A finished run: its policy and curve, the full report at the end, and what it cost."""
+
+    policy: Policy
+    baselines: dict[str, Any]
 
     curve: list[dict[str, float]]
     report: dict[str, Any]
@@ -72,10 +76,11 @@ def games(options: Settings, paths: list[Path]) -> Corpus:
 def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: int, every: int) -> Trained:
     """Train for so many updates, measuring on the held-out games every ``every``; only training counts as CPU time."""
     torch.manual_seed(seed)
-    policy = assemble.policy(options)
+    codec = assemble.codec(options)
+    policy = assemble.policy(options, codec)
     run = loop.Run(policy, assemble.optimizer(options, policy), CPU)
-    batches = assemble.loader(options, learned, assemble.plan(options, learned, seed), CPU)
-    walked = assemble.walk(options, held, CPU)
+    batches = assemble.loader(options, learned, assemble.plan(options, learned, seed), codec, CPU)
+    walked = assemble.walk(options, held, codec, CPU)
     events = loop.train(
         run,
         batches,
@@ -100,6 +105,8 @@ def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: 
             }
             if not curve or curve[-1]["updates"] != run.updates:
                 curve.append(line)
-    fitted = baselines.of_corpus(learned, options.seats.all_frames)
+    fitted = baselines.of_corpus(learned, codec, options.seats.all_frames)
     report = measure(policy, walked, fitted)
-    return Trained(curve, report, spent, run.frames, sum(parameter.numel() for parameter in policy.parameters()))
+    return Trained(
+        policy, fitted, curve, report, spent, run.frames, sum(parameter.numel() for parameter in policy.parameters())
+    )

@@ -39,7 +39,7 @@ TORCH_FREE = (
         "play/fast.py",
         "play/umi.py",
     ),
-    *(f"data/{name}.py" for name in ("corpus", "sampler", "lanes", "windows", "walk", "baselines", "kept")),
+    *(f"data/{name}.py" for name in ("corpus", "sampler", "lanes", "windows", "walk", "baselines", "kept", "sticks")),
 )
 BORDERS = {  # a library -> the only places that may import it
     "onnx": ("models/export.py", "play/fast.py"),
@@ -62,20 +62,21 @@ REFUSED = {"utils", "util", "common", "helpers", "misc", "base", "core", "new", 
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_COMMAND = 400, 60, 100
 NO_COMMANDS = ("cli/terminal.py", "cli/parse.py")
 OPTION_NAMES = [
-    "all_frames", "allow_missing", "augment", "backbone", "balance_characters", "batch_size", "cache",
-    "cache_augmented", "cache_compress", "cache_dir", "cache_embeddings", "characters", "checkpoint",
-    "checkpoints_dir", "config", "decay_steps", "device", "dropout", "dry_run", "dual_port", "epochs",
-    "error_log", "gc_every", "head", "hidden", "html", "json", "layer_norm", "learn_player_styles", "log_interval",
-    "loss_positions", "lr", "lr_schedule", "max_files", "max_grad_norm", "min_player_games", "min_quality",
-    "mirror_prob", "mmap_embeddings", "mmap_path", "name", "noise_prob", "noise_scale", "num_layers",
-    "num_noisy_variants", "num_player_names", "optimizer", "player_mode", "player_port", "player_registry",
-    "precompute", "prefetch", "prefetch_buffer", "preset", "quiet", "replays", "residual", "resume",
-    "rollbacks", "save_best", "seed", "sequence_mode", "show_errors", "show_quality_stats", "skip_duplicates",
-    "skip_errors", "stages", "stream_chunk_frames", "stream_chunk_size", "stride", "style", "temporal",
-    "threads", "train_character", "val_split", "verbose", "warmup_steps", "weight_decay", "window_size",
-    "workers",
+    "action_mode", "all_frames", "allow_missing", "augment", "axis_buckets", "backbone", "balance_characters",
+    "batch_size", "cache", "cache_augmented", "cache_compress", "cache_dir", "cache_embeddings", "character_mode",
+    "characters", "checkpoint", "checkpoints_dir", "config", "decay_steps", "device", "dropout", "dry_run", "dual_port",
+    "epochs", "error_log", "frame_delay", "frame_delay_augment", "frame_delay_max", "frame_delay_min", "gc_every",
+    "head", "hidden", "html", "ic_tech", "json", "jumps_normalized", "k", "kmeans_centers", "layer_norm",
+    "learn_player_styles", "log_interval", "loss_positions", "lr", "lr_schedule", "max_files", "max_grad_norm",
+    "min_player_games", "min_quality", "mirror_prob", "mmap_embeddings", "mmap_path", "name", "nana_mode", "noise_prob",
+    "noise_scale", "num_layers", "num_noisy_variants", "num_player_names", "online_robust", "optimizer", "output",
+    "per_axis", "player_mode", "player_port", "player_registry", "precompute", "prefetch", "prefetch_buffer", "preset",
+    "quiet", "replays", "residual", "resume", "rollbacks", "save_best", "seed", "sequence_mode", "shoulder_buckets",
+    "show_errors", "show_quality_stats", "skip_duplicates", "skip_errors", "stage_mode", "stage_motion", "stages",
+    "stream_chunk_frames", "stream_chunk_size", "stride", "style", "temporal", "threads", "train_character", "umi_safe",
+    "val_split", "verbose", "warmup_steps", "weight_decay", "window_size", "workers",
 ]  # fmt: skip
-READ_BY_CONFIG = {"preset", "config"}  # they choose layers, so config/layers.py itself acts on them
+READ_BY_CONFIG = {"preset", "config", "online_robust"}  # the first two choose layers, the last implies an option
 
 
 class Module(NamedTuple):
@@ -286,7 +287,7 @@ def test_every_option_is_read():
     ids=lambda x: str(x)[:9],
 )
 def test_choices_are_what_assemble_can_build(option, table):
-    says = f"a choice of --{option} in config/groups.py and its builder in assemble come and go together"
+    says = f"a choice of --{option} in config/groups/ and its builder in assemble come and go together"
     assert set(OPTIONS[option].choices) == set(table), says
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from exphil.assemble.network import EMBEDDING_WIDTH, embedded
 from exphil.config.commands import COMMANDS
 from exphil.config.groups import GROUPS
 from exphil.config.option import Option, options_by_name, options_of
 from exphil.config.presets import PRESETS
-from exphil.features.action import COMPONENTS
-from exphil.features.observation import NEEDED, Section, Table
+from exphil.features.action import Codec
+from exphil.features.observation import Section, Table
+from exphil.features.rows import CONTROLLER_FLOATS, Feature
+
+CODEC = Codec.uniform()
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,7 +30,7 @@ def options_page() -> str:
     lines = [
         "# Options",
         "",
-        "Written by `python tools/make_docs.py` from `src/exphil/config/groups.py`; do not edit.",
+        "Written by `python tools/make_docs.py` from `src/exphil/config/groups/`; do not edit.",
         "",
         "A value comes from the strongest source that gives one: default < environment < preset < file < flag.",
         "A file (`--config`) is YAML, one `key: value` a line; the key is the flag without its first dashes",
@@ -79,6 +83,16 @@ and what the fingerprint in a policy file stands for (here `{fingerprint}`). Ins
 
 `--num-player-names N` makes `style` N floats wide ({names} by default, 0 leaves it out).
 
+## Modes
+
+What each option makes of the default sizes; they can be combined. `--nana-mode full` has Nana's action, character and
+jumps as Popo's are. `--umi-safe` leaves {left_out} out of what `--stage-motion` adds, which UMI's frames
+do not hold.
+
+| option | floats | ids | together |
+|---|---|---|---|
+{modes}
+
 ## Floats
 
 A value outside of its range is cut off at the end. A row that stands in several blocks has one offset for each. Rows
@@ -89,10 +103,37 @@ what changes its sign when `--augment` swaps left and right.
 |---|---|---|---|---|---|---|
 {rows}
 
+## Floats of other modes
+
+Rows that an option adds to those above, or puts in the place of others; where they stand follows from the order of the
+blocks.
+
+| option | block | name | width | range | mirrored | how it is read |
+|---|---|---|---|---|---|---|
+{others}
+
+## Delay
+
+With `--frame-delay N` a policy's answer to frame t is pressed on frame t + 1 + N; with `--frame-delay-augment` N is
+`--frame-delay-max` and each game of an epoch has a delay of its own. Then {controller} x N + 1 floats stand at the end:
+the controllers that are decided and not yet seen, oldest first and newest last, each like the own controller above;
+zeros beyond the delay; and the delay / 30.
+
+| N | floats |
+|---|---|
+{delays}
+
+## Left and right
+
+`--augment` gives every float its sign as if left and right had changed places. What is not symmetric in the game
+itself is taken as if it were: Randall's round on Yoshi's Story and 2 units of its blast zones, and the forms of Pokemon
+Stadium. The heights of Fountain of Dreams' platforms change places, as do the sides of Dream Land's wind.
+
 ## Presence bits
 
 `--allow-missing` takes older recordings too and adds one bit for each kind of column that they may lack: {older}
-floats in all. Without it such files are left out and counted.
+floats in all. Without it such files are left out and counted. What `--stage-motion` needs is lacked by games on the
+stage in question alone.
 
 | offset | name | 1 when the file holds |
 |---|---|---|
@@ -107,9 +148,14 @@ gone, and 0, nobody in particular, is looked up as zeros.
 |---|---|---|
 {vocabularies}
 
+Other modes have other ids: {other_ids}. Nana's are looked up in the table of
+actions.
+
 ## Action
 
-What the policy answers with: the class of each part, in this order.
+What the policy answers with: the class of each part, in this order. `--axis-buckets N` and `--shoulder-buckets N` make
+N + 1 classes in equal steps; `--kmeans-centers FILE` takes the sticks' from a file of `exphil kmeans`. A trigger depth
+that raises a shield (43/140 and more) is never taken for a class below it.
 
 | place | part | classes |
 |---|---|---|
@@ -121,7 +167,10 @@ def features_page() -> str:
     """Every number that a policy sees of one frame, and the parts of the action it answers with."""
     names = options_by_name(GROUPS)["num_player_names"].default
     table, older, learned = Table(names, False), Table(names, True), Table(names, False, "learned")
-    bits = [(f"has_{(bit.name or '').lower()}", says) for bit, says in NEEDED.items()]
+    needed = Table(names, True, stage_motion=True).needed
+    bits = [(f"has_{(bit.name or '').lower()}", says) for bit, says in needed.items()]
+    changed = {words: Table(names, False, **modes) for words, modes in _modes()}
+    more = {found.name: None for table in changed.values() for found in table.vocabularies}
     return FEATURES.format(
         names=names,
         floats=table.floats,
@@ -133,13 +182,71 @@ def features_page() -> str:
         older=older.floats,
         sections="\n".join(map(_section_row, table.sections)),
         rows="\n".join(_float_rows(table)),
-        presence="\n".join(f"| {at} | `{name}` | {says} |" for at, (name, says) in enumerate(bits, table.floats)),
+        left_out=" and ".join(f"`{name}`" for name in Table(names, False, stage_motion=True, umi_safe=True).left_out),
+        modes="\n".join(map(_mode_row, ["", *changed], [table, *changed.values()])),
+        others="\n".join(_other_rows(table, changed)),
+        controller=CONTROLLER_FLOATS,
+        delays="\n".join(f"| {most} | {Table(names, False, max_delay=most).floats} |" for most in (0, 1, 6, 18, 60)),
+        other_ids=", ".join(f"`{name}`" for name in more if name not in {found.name for found in table.vocabularies}),
+        presence="\n".join(
+            f"| {at if at < older.floats else 'with `--stage-motion`'} | `{name}` | {says} |"
+            for at, (name, says) in enumerate(bits, table.floats)
+        ),
         vocabularies="\n".join(
             f"| {place} | `{found.name}` | {found.vocabulary} |" for place, found in enumerate(learned.vocabularies)
         ),
         learned=learned.floats,
-        parts="\n".join(f"| {place} | `{part.name}` | {part.classes} |" for place, part in enumerate(COMPONENTS)),
+        parts="\n".join(f"| {place} | `{part.name}` | {part.classes} |" for place, part in enumerate(CODEC.components)),
     )
+
+
+MODES = ("stage_mode", "action_mode", "character_mode", "nana_mode", "jumps_normalized", "stage_motion", "ic_tech")
+ONE_HOT: dict[str, Any] = {"stage_mode": "full", "action_mode": "one_hot", "character_mode": "one_hot"}
+
+
+def _modes() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every choice of a mode that is not the default, as it is typed, and some of them together."""
+    known = options_by_name(GROUPS)
+    for name in MODES:
+        option = known[name]
+        for value in option.choices or (False, True):
+            if value != option.default:
+                yield _typed({name: value}), {name: value}
+    for together in ({"stage_motion": True, "umi_safe": True}, ONE_HOT, {**ONE_HOT, "nana_mode": "full"}):
+        yield _typed(together), together
+
+
+def _typed(modes: dict[str, Any]) -> str:
+    known = options_by_name(GROUPS)
+    words = {
+        name: next(
+            (word for word, means in known[name].spellings().items() if means is value), f"{known[name].flag} {value}"
+        )
+        for name, value in modes.items()
+    }
+    return " ".join(words.values())
+
+
+def _mode_row(words: str, table: Table) -> str:
+    option = f"`{words}`" if words else "none of them"
+    return f"| {option} | {table.floats} | {table.ids} | {table.floats + table.ids} |"
+
+
+def _other_rows(default: Table, changed: dict[str, Table]) -> Iterator[str]:
+    """The rows that the default table lacks, each once, under the first option that has them."""
+    told = {(name, _described(row)) for name, row in default.rows()}
+    for words, table in changed.items():
+        for section in table.sections:
+            for found in (_described(row) for part in section.parts for row in part.rows):
+                if (section.names[0], found) not in told:
+                    yield f"| `{words}` | {_block(section)} | {found} |"
+                    told |= {(name, found) for name in section.names}
+
+
+def _described(row: Feature) -> str:
+    turned = "" if row.mirror == 1 else "sign" if row.mirror == -1 else "sign of x"
+    says = row.says.replace("|", "\\|")
+    return f"`{row.name}` | {row.width} | {row.low:g} to {row.high:g} | {turned} | {says}"
 
 
 def _block(section: Section) -> str:
@@ -158,9 +265,7 @@ def _float_rows(table: Table) -> Iterator[str]:
         at, width = first, section.width // len(section.names)
         for row in (row for part in section.parts for row in part.rows):
             offsets = ", ".join(str(at + width * times) for times in range(len(section.names)))
-            turned = "" if row.mirror == 1 else "sign" if row.mirror == -1 else "sign of x"
-            ends, says = f"{row.low:g} to {row.high:g}", row.says.replace("|", "\\|")
-            yield f"| {offsets} | {_block(section)} | `{row.name}` | {row.width} | {ends} | {turned} | {says} |"
+            yield f"| {offsets} | {_block(section)} | {_described(row)} |"
             at += row.width
         first += section.width
 

@@ -176,7 +176,7 @@ def test_distance(left, right, steps):
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(OPTIONS)), st.data())
+@given(st.sampled_from(sorted(name for name in OPTIONS if len(name) > 1)), st.data())
 def test_one_slip_finds_the_word_or_one_as_near(name, data):
     at = data.draw(st.integers(0, len(name) - 2))
     swapped = name[:at] + name[at + 1] + name[at] + name[at + 2 :]

@@ -39,6 +39,11 @@ def test_the_environment_of_today_is_not_the_run():
     [
         *(("--batch-size", "16"), ("--seed", "2"), ("--val-split", "0.5"), ("--hidden", "9")),
         *(("--player-mode", "learned"), ("--player-registry", "other.json")),
+        *(("--stage-mode", "full"), ("--action-mode", "one_hot"), ("--character-mode", "one_hot")),
+        *(("--nana-mode", "full"), ("--no-jumps-normalized", True), ("--stage-motion", True), ("--ic-tech", True)),
+        *(("--umi-safe", True), ("--axis-buckets", "32"), ("--shoulder-buckets", "10"), ("--kmeans-centers", "a.json")),
+        *(("--frame-delay", "3"), ("--frame-delay-augment", True), ("--online-robust", True)),
+        *(("--frame-delay-min", "3"), ("--frame-delay-max", "9")),
     ],
 )
 def test_what_the_run_is_made_of_is_kept(flag, value):

@@ -84,6 +84,26 @@ def test_styles_need_names():
     assert not train(learn_player_styles=True, player_registry="a.json", min_player_games="2").notices
 
 
+def test_online_play_is_learned_with_many_delays():
+    settings = train(online_robust=True)
+    assert settings["frame_delay_augment"] and settings.sources["frame_delay_augment"] == "implied by --online-robust"
+    assert (settings["frame_delay_min"], settings["frame_delay_max"]) == (0, 18)
+    assert not train(online_robust=True, frame_delay_augment=True, frame_delay_max="30").notices
+    assert problem(online_robust=True, no_frame_delay_augment=True) == (
+        "--online-robust and --no-frame-delay-augment contradict\n  hint: drop one of them"
+    )
+
+
+def test_delays_have_an_order():
+    assert problem(frame_delay_augment=True, frame_delay_min="9", frame_delay_max="8") == (
+        "--frame-delay-min 9 is more than --frame-delay-max 8\n  hint: swap or change them"
+    )
+    assert problem(online_robust=True, frame_delay_min="19").startswith("--frame-delay-min 19 is more than")
+    assert train(frame_delay_augment=True, frame_delay_min="8", frame_delay_max="8")["frame_delay_min"] == 8
+    for name in ("frame_delay", "frame_delay_min", "frame_delay_max"):
+        assert "must be between 0 and 60" in problem(**{name: "61"})
+
+
 def test_rules_apply_only_where_their_options_are():
     settings = resolve("evaluate", {"--dual-port": True}, {})
     assert "backbone" not in settings and settings["dual_port"]
@@ -107,6 +127,17 @@ def test_rules_apply_only_where_their_options_are():
         ({"--min-player-games": "2"}, "flag --min-player-games has no effect; it needs --learn-player-styles"),
         ({"--player-mode": "learned"}, "flag --player-mode has no effect; it needs --learn-player-styles"),
         ({"--stride": "9", "--backbone": "gru"}, "flag --stride has no effect; it needs windows"),
+        ({"--umi-safe": True}, "flag --umi-safe has no effect; it needs --stage-motion: all else is in UMI's frames"),
+        (
+            {"--axis-buckets": "32", "--kmeans-centers": "a.json"},
+            "flag --axis-buckets has no effect; it needs equal steps: no --kmeans-centers",
+        ),
+        ({"--frame-delay-min": "3"}, "flag --frame-delay-min has no effect; it needs --frame-delay-augment"),
+        ({"--frame-delay-max": "9"}, "flag --frame-delay-max has no effect; it needs --frame-delay-augment"),
+        (
+            {"--frame-delay": "3", "--frame-delay-augment": True},
+            "flag --frame-delay has no effect; it needs one delay: no --frame-delay-augment",
+        ),
     ],
 )
 def test_an_option_that_does_nothing_here_is_told(flags, notice):

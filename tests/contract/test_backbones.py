@@ -10,11 +10,13 @@ from torch import Tensor
 
 from exphil import assemble
 from exphil.config.layers import resolve
+from exphil.features.action import Codec
 from exphil.models.backbone import Backbone, State
 from exphil.models.policy import Policy
 
 SIZE, BATCH, TIME = 11, 3, 17
 NAMES = tuple(assemble.BACKBONES)
+CODEC = Codec.uniform()
 EXACT = 1e-12  # double precision: only the order of sums may differ
 
 
@@ -161,13 +163,14 @@ def batch(replays):
     plan = Lanes(corpus.first, corpus.decisions, 24, 60, 0.0, 0)
     table = assemble.table(settings("gru"))
     return Loader(
-        corpus, plan, Rows(corpus, plan.window, table), torch.device("cpu"), all_frames=False, last_only=False
+        corpus, plan, Rows(corpus, plan.window, table, CODEC), torch.device("cpu"), all_frames=False, last_only=False
     ).load(0, 1)
 
 
 def policy(name: str, head: str) -> Policy:
     torch.manual_seed(3)
-    return assemble.policy(settings(name, head=head, **({"residual": True} if name == "mlp" else {})))
+    asked = settings(name, head=head, **({"residual": True} if name == "mlp" else {}))
+    return assemble.policy(asked, CODEC)
 
 
 @pytest.mark.parametrize("name", NAMES)

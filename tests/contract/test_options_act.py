@@ -20,6 +20,7 @@ from exphil import assemble
 from exphil.config.groups import OPTIONS
 from exphil.config.layers import Settings, resolve
 from exphil.data.sampler import split
+from exphil.features.kmeans import Centres
 from exphil.game.frames import Lacks
 from exphil.replays.sources import Source, find
 from exphil.train import runtime
@@ -27,6 +28,7 @@ from exphil.train import runtime
 CPU = torch.device("cpu")
 GAMES = ["fox_vs_falco_fountain_of_dreams_015.slp", "ice_climbers_vs_captain_falcon_pokemon_stadium_019.slp"]
 OLD = "captain_falcon_vs_zelda_yoshis_story_005.slp"
+NEW = "sheik_vs_sheik_pokemon_stadium_035.slp"  # its forms are recorded
 GRU = {"--backbone": "gru", "--hidden": "8"}
 WINDOWS = {**GRU, "--sequence-mode": "windows"}
 
@@ -42,6 +44,9 @@ ELSEWHERE = {
     "preset": "config/test_layers.py: precedence of layers",
     "config": "config/test_layers.py: precedence of layers",
     "json": "end_to_end/test_road.py: evaluate --json; cli/test_replays.py: scan --json",
+    "k": "cli/test_kmeans_command.py: as many centres; a span of them is a table",
+    "per_axis": "cli/test_kmeans_command.py: four axes in the file",
+    "output": "cli/test_kmeans_command.py: the file is written",
     "html": "cli/test_stats.py: the page is written",
     "quiet": "cli/test_terminal.py and test_quiet_and_verbose below",
     "verbose": "cli/test_terminal.py and test_quiet_and_verbose below",
@@ -61,8 +66,11 @@ def folder(tmp_path_factory, replays: Path) -> Path:
     root = tmp_path_factory.mktemp("options")
     for name in (*GAMES, OLD):
         shutil.copy(replays / name, root)
-    (root / "other").mkdir()
-    shutil.copy(replays / GAMES[0], root / "other")
+    for within, names in {"other": GAMES[:1], "stadium": [GAMES[1], NEW]}.items():
+        (root / within).mkdir()
+        for name in names:
+            shutil.copy(replays / name, root / within)
+    Centres(((-0.9, -0.3, 0.0, 0.3, 0.9),)).save(root / "sticks.json")
     return root
 
 
@@ -87,6 +95,10 @@ def games(asked: Settings) -> Any:
     )
 
 
+def loaded(asked: Settings, corpus: Any, plan: Any) -> Any:
+    return assemble.loader(asked, corpus, plan, assemble.codec(asked), CPU)
+
+
 def sources(asked: Settings) -> list[Source]:
     return find(asked.data.replays, asked.data.max_files).sources
 
@@ -109,7 +121,7 @@ def kept(asked: Settings) -> Any:
 def fed(asked: Settings) -> Any:
     """How batches are made: from what, how far ahead, and what is open meanwhile."""
     corpus = assemble.read(asked, sources(asked)).corpus
-    batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
+    batches = loaded(asked, corpus, assemble.plan(asked, corpus, 0))
     source = batches._source
     batches.load(0, 0)
     rows = getattr(source, "_rows", None)
@@ -122,7 +134,7 @@ def noise(asked: Settings) -> Any:
     """Stretches that get noise, and how far the numbers are from those without."""
     corpus = assemble.read(asked, sources(asked)).corpus
     plan, still = assemble.plan(asked, corpus, 0), assemble.plan(settings_without_noise(asked), corpus, 0)
-    one, two = (assemble.loader(asked, corpus, each, CPU).load(0, 0).floats for each in (plan, still))
+    one, two = (loaded(asked, corpus, each).load(0, 0).floats for each in (plan, still))
     return int((plan.pick(0, 0).noise > 0).sum()), round(float((one - two).std()), 6)
 
 
@@ -131,7 +143,7 @@ def settings_without_noise(asked: Settings) -> Settings:
 
 
 def structure(asked: Settings) -> Any:
-    policy = assemble.policy(asked)
+    policy = assemble.policy(asked, assemble.codec(asked))
     drops = [module.p for module in policy.modules() if isinstance(module, torch.nn.Dropout)]
     kinds = [type(module).__name__ for module in policy.modules()]
     return [(name, tuple(p.shape)) for name, p in policy.named_parameters()], drops, kinds
@@ -152,7 +164,7 @@ def flips(asked: Settings) -> Any:
 
 def weights(asked: Settings) -> Any:
     corpus = assemble.read(asked, sources(asked))[0]
-    batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
+    batches = loaded(asked, corpus, assemble.plan(asked, corpus, 0))
     return [batches.load(0, step).weight.sum().item() for step in range(3)]
 
 
@@ -164,7 +176,7 @@ def rates(asked: Settings) -> Any:
 def stepped(asked: Settings) -> Any:
     """Parameters after one optimiser step on made-up gradients."""
     torch.manual_seed(0)
-    policy = assemble.policy(asked)
+    policy = assemble.policy(asked, assemble.codec(asked))
     optimizer = assemble.optimizer(asked, policy)
     for at, parameter in enumerate(policy.parameters()):
         parameter.grad = torch.full_like(parameter, 0.1 + at)
@@ -178,13 +190,41 @@ def moved(asked: Settings) -> Any:
 
     torch.manual_seed(0)
     corpus = assemble.read(asked, sources(asked))[0]
-    policy = assemble.policy(asked)
+    policy = assemble.policy(asked, assemble.codec(asked))
     run = loop.Run(policy, assemble.optimizer(asked, policy), CPU)
-    batches = assemble.loader(asked, corpus, assemble.plan(asked, corpus, 0), CPU)
+    batches = loaded(asked, corpus, assemble.plan(asked, corpus, 0))
     grad = asked.training.max_grad_norm
     carry = assemble.carries_state(asked)
     next(loop.train(run, batches, lambda _: 1e-2, 1, max_grad_norm=grad, carry=carry, validate=None))
     return [parameter.detach().sum().item() for parameter in policy.parameters()]
+
+
+def numbers(asked: Settings) -> Any:
+    """The size of what the policy sees, and the shapes of what it learns: numbers and networks agree."""
+    table, corpus = assemble.table(asked), assemble.read(asked, sources(asked)).corpus
+    batch = loaded(asked, corpus, assemble.plan(asked, corpus, 0)).load(0, 0)
+    assert batch.floats.shape[-1] == table.floats and batch.ids.shape[-1] == table.ids
+    policy = assemble.policy(asked, assemble.codec(asked))
+    log_prob, _ = policy.score(*batch[:3], policy.initial_state(len(batch.floats)), batch.is_first)
+    assert log_prob.isfinite().all()
+    return table.floats, [found.name for found in table.vocabularies], structure(asked)[0]
+
+
+def classes(asked: Settings) -> Any:
+    """How many classes the parts of an action have, and what the sticks of a batch become."""
+    corpus, codec = assemble.read(asked, sources(asked)).corpus, assemble.codec(asked)
+    taken = loaded(asked, corpus, assemble.plan(asked, corpus, 0)).load(0, 0).action
+    assert (taken.amax((0, 1)) < torch.tensor(codec.classes)).all()
+    return codec.classes, codec.decode(taken).main_x.unique().tolist()
+
+
+def lateness(asked: Settings) -> Any:
+    """The delays of some epochs, the room for them, and the delay that the policy is told."""
+    corpus, table = assemble.read(asked, sources(asked)).corpus, assemble.table(asked)
+    plan = assemble.plan(asked, corpus, 0)
+    found = sorted({int(late) for epoch in range(60) for late in plan.pick(epoch, 0).delay})
+    told = loaded(asked, corpus, plan).load(0, 0).floats[..., -1].max().item() if table.max_delay else 0.0
+    return assemble.delays(asked), (found[0], found[-1]), table.max_delay, corpus.ahead, round(told * 30)
 
 
 def styled(asked: Settings) -> Any:
@@ -196,6 +236,7 @@ def styled(asked: Settings) -> Any:
 
 STYLES = {"--learn-player-styles": True}
 ONE_BATCH = {**GRU, "--batch-size": "2"}
+LATE = {**GRU, "--frame-delay-augment": True}
 ACTS: list[tuple[str, Callable[[Settings], Any], dict[str, Any], dict[str, Any]]] = [
     ("replays", games, {}, {"--replays": "other"}),
     ("max_files", games, {}, {"--max-files": "2"}),
@@ -206,6 +247,28 @@ ACTS: list[tuple[str, Callable[[Settings], Any], dict[str, Any], dict[str, Any]]
     ("all_frames", weights, {**GRU, "--batch-size": "512"}, {"--all-frames": True}),
     ("val_split", lambda s: split(10, s.validation.val_split, 1), {}, {"--val-split": "0.3"}),
     ("num_player_names", lambda s: assemble.table(s).floats, {}, {"--num-player-names": "5"}),
+    ("stage_mode", numbers, ONE_BATCH, {"--stage-mode": "full"}),
+    ("stage_mode", numbers, ONE_BATCH, {"--stage-mode": "learned"}),
+    ("action_mode", numbers, ONE_BATCH, {"--action-mode": "one_hot"}),
+    ("character_mode", numbers, ONE_BATCH, {"--character-mode": "one_hot"}),
+    ("nana_mode", numbers, ONE_BATCH, {"--nana-mode": "enhanced"}),
+    ("nana_mode", numbers, ONE_BATCH, {"--nana-mode": "full"}),
+    ("jumps_normalized", numbers, ONE_BATCH, {"--no-jumps-normalized": True}),
+    ("stage_motion", numbers, {**ONE_BATCH, "--allow-missing": True}, {"--stage-motion": True}),
+    ("ic_tech", numbers, ONE_BATCH, {"--ic-tech": True}),
+    ("umi_safe", numbers, {**ONE_BATCH, "--allow-missing": True, "--stage-motion": True}, {"--umi-safe": True}),
+    ("umi_safe", games, {"--stage-motion": True, "--replays": "stadium"}, {"--umi-safe": True}),
+    ("axis_buckets", classes, GRU, {"--axis-buckets": "32"}),
+    ("axis_buckets", structure, {}, {"--axis-buckets": "2"}),
+    ("shoulder_buckets", classes, GRU, {"--shoulder-buckets": "1"}),
+    ("shoulder_buckets", structure, {}, {"--shoulder-buckets": "10"}),
+    ("kmeans_centers", classes, GRU, {"--kmeans-centers": "sticks.json"}),
+    ("kmeans_centers", structure, {}, {"--kmeans-centers": "sticks.json"}),
+    ("frame_delay", lateness, GRU, {"--frame-delay": "7"}),
+    ("frame_delay_augment", lateness, GRU, {"--frame-delay-augment": True}),
+    ("frame_delay_min", lateness, LATE, {"--frame-delay-min": "4"}),
+    ("frame_delay_max", lateness, LATE, {"--frame-delay-max": "9"}),
+    ("online_robust", lateness, GRU, {"--online-robust": True}),
     ("learn_player_styles", styled, {}, STYLES),
     ("min_player_games", styled, {**STYLES, "--dual-port": True}, {"--min-player-games": "2"}),
     ("player_mode", lambda s: assemble.table(s).ids, STYLES, {"--player-mode": "learned"}),
@@ -268,8 +331,14 @@ ACTS: list[tuple[str, Callable[[Settings], Any], dict[str, Any], dict[str, Any]]
     ("name", "look", "given", "changed"), ACTS, ids=[f"{row[0]}-{at}" for at, row in enumerate(ACTS)]
 )
 def test_the_option_acts(folder, name, look, given, changed):
-    flags = {flag: str(folder / value) if flag == "--replays" else value for flag, value in changed.items()}
-    before, after = settings(folder, given), settings(folder, given, flags)
+    given, changed = (
+        {
+            flag: str(folder / value) if flag in ("--replays", "--kmeans-centers") else value
+            for flag, value in each.items()
+        }
+        for each in (given, changed)
+    )
+    before, after = settings(folder, given), settings(folder, given, changed)
     assert name in {option for option in before.flat() if before[option] != after[option]}
     assert look(before) != look(after)
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from exphil.data.corpus import Corpus, Entry
-from exphil.features import action
+from exphil.features.action import Codec
 from exphil.game.frames import ROW, Game
 from exphil.replays import slp
+
+CODEC = Codec.uniform()
 
 
 def small(rows: int, seed: int, first_frame: int = 0, dead_from: int | None = None) -> Game:
@@ -21,8 +23,8 @@ def small(rows: int, seed: int, first_frame: int = 0, dead_from: int | None = No
     row["frame"], row["stage"] = np.arange(rows) + first_frame, 31
     players = row["players"]
     players["stocks"], players["exists"], players["x"] = 4, 1, random.uniform(-80, 80, (rows, 2))
-    taken = np.stack([random.integers(0, c.classes, (rows, 2)) for c in action.COMPONENTS], -1)
-    held = action.decode(taken)
+    taken = np.stack([random.integers(0, c.classes, (rows, 2)) for c in CODEC.components], -1)
+    held = CODEC.decode(taken)
     for name, column in held._asdict().items():
         players[name] = column
     if dead_from is not None:

@@ -17,11 +17,12 @@ from exphil.data.sampler import Noisy
 from exphil.data.walk import Walk
 from exphil.data.windows import Windows
 from exphil.errors import OutputError
+from exphil.features.action import Codec
 from exphil.features.augment import noisy
 from exphil.features.observation import Table
 from exphil.replays import slp
 
-TABLE, CPU = Table(0, False), torch.device("cpu")
+TABLE, CODEC, CPU = Table(0, False), Codec.uniform(), torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +39,13 @@ def corpus(replays) -> Corpus:
 
 def make(corpus: Corpus, folder: Path, variants: Variants = Variants(), **how) -> np.ndarray:  # noqa: B008 (frozen)
     given = {"rollbacks": "first", "mapped": False, "fresh": False, "told": lambda _: None} | how
-    path = given.pop("path", None) or folder / f"{key(corpus, TABLE, variants, given['rollbacks'])}.npy"
-    return opened(corpus, TABLE, variants, path, **given)
+    path = given.pop("path", None) or folder / f"{key(corpus, TABLE, CODEC, variants, given['rollbacks'])}.npy"
+    return opened(corpus, TABLE, CODEC, variants, path, **given)
 
 
 def loaders(corpus: Corpus, plan, rows: np.ndarray, **how) -> list[Loader]:
     given = {"all_frames": False, "last_only": False} | how
-    sources = (Rows(corpus, plan.window, TABLE), Embeddings(rows, plan.window, TABLE))
+    sources = (Rows(corpus, plan.window, TABLE, CODEC), Embeddings(rows, plan.window, TABLE))
     return [Loader(corpus, plan, source, CPU, **given) for source in sources]
 
 
@@ -108,21 +109,24 @@ def test_a_pick_with_noise_gets_a_noisy_variant_and_no_other_does(corpus, tmp_pa
 def test_the_name_changes_with_all_that_the_numbers_depend_on(corpus):
     entries, length = corpus.entries, corpus.length
     names = {
-        key(corpus, TABLE, Variants(), "first"),
-        key(corpus, TABLE, Variants(), "last"),
-        key(corpus, Table(4, False), Variants(), "first"),
-        key(corpus, Table(0, True), Variants(), "first"),
-        key(corpus.part({0, 1}), TABLE, Variants(), "first"),
-        key(Corpus(corpus.shelf, entries[::-1], length[::-1]), TABLE, Variants(), "first"),
+        key(corpus, TABLE, CODEC, Variants(), "first"),
+        key(corpus, TABLE, CODEC, Variants(), "last"),
+        key(corpus, Table(4, False), CODEC, Variants(), "first"),
+        key(corpus, Table(0, True), CODEC, Variants(), "first"),
+        key(corpus.part({0, 1}), TABLE, CODEC, Variants(), "first"),
+        key(Corpus(corpus.shelf, entries[::-1], length[::-1]), TABLE, CODEC, Variants(), "first"),
     }
     changed = {"digest": "else", "seat": 1, "style": 3}
     for name, value in changed.items():
         first = entries[0].__class__(**vars(entries[0]) | {name: value})
-        names.add(key(Corpus(corpus.shelf, (first, *entries[1:]), length), TABLE, Variants(), "first"))
+        names.add(key(Corpus(corpus.shelf, (first, *entries[1:]), length), TABLE, CODEC, Variants(), "first"))
     for variants in (Variants(True), Variants(True, 2, 0.1), Variants(True, 2, 0.2)):
-        names.add(key(corpus, TABLE, variants, "first"))
-    assert len(names) == 6 + 3 + 3
-    assert key(corpus, TABLE, Variants(), "first") in names
+        names.add(key(corpus, TABLE, CODEC, variants, "first"))
+    for codec in (Codec.uniform(32), Codec.uniform(16, 10), Codec(((-1.0, 0.0, 1.0),) * 4, CODEC.shoulder)):
+        names.add(key(corpus, TABLE, codec, Variants(), "first"))
+    assert len(names) == 6 + 3 + 3 + 3
+    assert key(corpus, TABLE, CODEC, Variants(), "first") in names
+    assert key(corpus, Table(0, False, max_delay=18), CODEC, Variants(), "first") in names, "delay is put in afterwards"
 
 
 def test_a_kept_file_is_read_and_another_corpus_does_not_take_it(corpus, tmp_path):

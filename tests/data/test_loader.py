@@ -12,19 +12,21 @@ from exphil.data.loader import Loader, Rows
 from exphil.data.shelf import Shelf
 from exphil.data.walk import Walk
 from exphil.data.windows import Windows
-from exphil.features import action
+from exphil.features.action import Codec
 from exphil.features.observation import Table
 from exphil.game.controller import controller_of
 from exphil.game.frames import ROW_BYTES, Game, playing
 from exphil.game.time import GO_FRAME
 from exphil.replays import slp
 
+CODEC = Codec.uniform()
+
 TABLE = Table(0, False)
 CPU = torch.device("cpu")
 
 
 def load(corpus: Corpus, plan, all_frames: bool = True, last_only: bool = False, ahead: int = 0) -> Loader:
-    source = Rows(corpus, plan.window, TABLE)
+    source = Rows(corpus, plan.window, TABLE, CODEC)
     return Loader(corpus, plan, source, CPU, all_frames=all_frames, last_only=last_only, ahead=ahead)
 
 
@@ -88,7 +90,7 @@ def test_a_state_is_answered_by_the_next_rows_controller(real, kind):
         "single frames": lambda: Windows(first, decisions, 64, 1, 1, False, 0.0, 1),
         "walk": lambda: Walk(first, decisions, 4, 100),
     }[kind]()
-    held = action.encode(controller_of(Game(laid_out(real)).players, 0))
+    held = CODEC.encode(controller_of(Game(laid_out(real)).players, 0))
     loader, rows = load(real, plan), laid_out(real)
     for step in range(0, loader.steps(0), max(1, loader.steps(0) // 12)):
         batch, pick = loader.load(0, step), plan.pick(0, step)
@@ -107,7 +109,7 @@ def test_no_action_comes_from_another_game(make):
     small, lay = make
     corpus = lay([small(11, 1), small(11, 2)])
     batch = load(corpus, Windows(corpus.first, corpus.decisions, 2, 10, 10, False, 0.0, 0)).load(0, 0)
-    held = action.encode(controller_of(Game(laid_out(corpus)).players, 0))
+    held = CODEC.encode(controller_of(Game(laid_out(corpus)).players, 0))
     wanted = {held[first + 1 : first + 11].tobytes() for first in corpus.first}
     assert {part.numpy().tobytes() for part in batch.action} == wanted
 

@@ -19,9 +19,11 @@ from exphil.data.shelf import Shelf
 from exphil.data.streamed import Streamed
 from exphil.data.windows import Windows
 from exphil.errors import DataError
+from exphil.features.action import Codec
 from exphil.replays.packing import pack
 from exphil.train import loop
 
+CODEC = Codec.uniform()
 FILES = st.lists(st.lists(st.integers(1, 90), min_size=1, max_size=2), min_size=1, max_size=10)
 """The decisions of each entry of each file."""
 BOUNDS = st.one_of(st.tuples(st.integers(1, 12), st.none()), st.tuples(st.none(), st.integers(1, 400)))
@@ -184,7 +186,7 @@ def test_a_run_that_goes_on_in_the_middle_meets_the_same_batches(corpus, name, p
         plan = assemble.plan(options, corpus, 7)
         inner = plan._plan if isinstance(plan, Noisy) else plan
         assert isinstance(inner, Streamed) and plan.steps(1) > 8
-        batches = assemble.loader(options, corpus, plan, torch.device("cpu"))
+        batches = assemble.loader(options, corpus, plan, CODEC, torch.device("cpu"))
         seen.append([batches.load(1, step) for step in range(start, 9)])
         assert batches.corpus.shelf.most < corpus.games and len(batches.corpus.shelf._open) <= batches.corpus.shelf.most
     for one, other in zip(seen[0][5:], seen[1], strict=True):
@@ -197,7 +199,7 @@ def test_training_goes_on_bit_for_bit(corpus):
 
     def learn(run, updates):
         plan = assemble.plan(options, corpus, 7)
-        batches = assemble.loader(options, corpus, plan, torch.device("cpu"))
+        batches = assemble.loader(options, corpus, plan, CODEC, torch.device("cpu"))
         events = loop.train(run, batches, lambda _: 1e-2, 2, max_grad_norm=1.0, carry=True, validate=None)
         for _ in range(updates):
             next(events)
@@ -205,7 +207,7 @@ def test_training_goes_on_bit_for_bit(corpus):
 
     def fresh():
         torch.manual_seed(0)
-        policy = assemble.policy(options)
+        policy = assemble.policy(options, CODEC)
         return loop.Run(policy, assemble.optimizer(options, policy), torch.device("cpu"))
 
     steps = assemble.plan(options, corpus, 7).steps(0)
@@ -236,5 +238,5 @@ def test_validation_never_sees_a_file_that_is_learned_from(corpus):
             opened |= {train.entries[index].digest for index in at}
     assert opened == {entry.digest for entry in train.entries}
     assert not opened & {entry.digest for entry in validation.entries}
-    walk = assemble.walk(options, validation, torch.device("cpu"))
+    walk = assemble.walk(options, validation, CODEC, torch.device("cpu"))
     assert sum(walk.load(0, step).weight.shape[0] > 0 for step in range(walk.steps(0))) == walk.steps(0)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from exphil.data.corpus import Corpus, Entry
+from exphil.data.delayed import Delayed, spread
 from exphil.data.lanes import Lanes
 from exphil.data.loader import Loader, Rows
-from exphil.features import action
-from exphil.features.augment import mirror
+from exphil.features.action import Codec
+from exphil.features.augment import mirror, mirror_controllers
 from exphil.features.observation import Table
+from exphil.features.view import controllers
 from exphil.game.controller import controller_of
 from exphil.game.frames import Game
 from exphil.replays import slp
+
+CODEC = Codec.uniform()
 
 GAMES = [
     "ice_climbers_vs_captain_falcon_pokemon_stadium_019.slp",  # Nana
@@ -40,26 +46,29 @@ def mirrored_columns(game: Game) -> Game:
 def test_mirrored_numbers_are_the_numbers_of_the_mirrored_game(replays, name):
     game, table = slp.read(replays / name).game, Table(112, True)
     floats, ids = table.encode(game)
-    taken = action.encode(controller_of(game.players, 0))
     other, other_ids = table.encode(mirrored_columns(game))
-    turned, answer = mirror(table, floats[None], taken[None], np.array([True]))
+    yes = np.array([True])
+    turned, pressed = mirror(table, floats[None], yes), mirror_controllers(controllers(game)[None], yes)
     assert np.array_equal(turned[0], other)
     assert np.array_equal(ids, other_ids)
-    assert np.array_equal(answer[0], action.encode(controller_of(mirrored_columns(game).players, 0)))
-    assert np.array_equal(action.encode_floats(other[:, table.controller]), answer[0])
+    assert np.array_equal(pressed[0], controllers(mirrored_columns(game)))
+    answer = CODEC.encode_floats(pressed[0])
+    assert np.array_equal(answer, CODEC.encode(controller_of(mirrored_columns(game).players, 0)))
+    assert np.array_equal(CODEC.encode_floats(other[:, table.controller]), answer)
 
 
 def test_mirroring_twice_is_nothing_and_only_the_chosen_change(replays):
     game, table = slp.read(replays / GAMES[2]).game, Table(0, False)
     stretches = Game(torch.from_numpy(game.rows[:1200].copy()).reshape(4, 300, -1))
     floats, _ = table.encode(stretches)
-    taken = action.encode(controller_of(stretches.players, 0))
+    held = controllers(stretches)
     chosen = torch.tensor([True, False, False, True])
-    once = mirror(table, floats, taken, chosen)
-    assert torch.equal(once[0][1:3], floats[1:3]) and torch.equal(once[1][1:3], taken[1:3])
-    assert not torch.equal(once[0][0], floats[0])
-    again = mirror(table, *once, chosen)
-    assert torch.equal(again[0], floats) and torch.equal(again[1], taken)
+    once = mirror(table, floats, chosen), mirror_controllers(held, chosen)
+    assert torch.equal(once[0][1:3], floats[1:3]) and torch.equal(once[1][1:3], held[1:3])
+    assert not torch.equal(once[0][0], floats[0]) and not torch.equal(once[1][0], held[0])
+    again = mirror(table, once[0], chosen), mirror_controllers(once[1], chosen)
+    assert torch.equal(again[0], floats) and torch.equal(again[1], held)
+    assert torch.equal(CODEC.encode_floats(again[1]), CODEC.encode(controller_of(stretches.players, 0)))
 
 
 def test_a_lane_mirrors_games_whole_and_anew_every_epoch(replays):
@@ -79,15 +88,36 @@ def test_a_lane_mirrors_games_whole_and_anew_every_epoch(replays):
     assert len(drawn) > 1
 
 
-def test_a_mirrored_batch_is_shipped_mirrored(replays):
-    game, table = slp.read(replays / GAMES[2]).game, Table(0, False)
-    corpora = [Corpus.of([(Entry(0, "a", 0), seen)]) for seen in (game, mirrored_columns(game))]
+LATE = [(0, 0), (6, 6), (36, 36), (0, 18), (2, 9)]
+
+
+@pytest.mark.parametrize(("low", "most"), LATE)
+def test_a_mirrored_batch_is_shipped_mirrored(replays, low, most):
+    """What is pending among it."""
+    game, table = slp.read(replays / GAMES[2]).game, Table(0, False, max_delay=most)
+    corpora = [
+        Corpus.of([(Entry(0, "a", 0), seen), (Entry(1, "b", 0), seen)]) for seen in (game, mirrored_columns(game))
+    ]
     batches = []
     for corpus, share in zip(corpora, (1.0, 0.0), strict=True):
-        plan = Lanes(corpus.first, corpus.decisions, 4, 50, share, 3)
+        late = replace(corpus, delay=most)
+        lanes = Lanes(late.first, late.decisions, 4, 50, share, 3)
+        plan = Delayed(lanes, late.first, spread(low, most, 2)) if most else lanes
         loader = Loader(
-            corpus, plan, Rows(corpus, plan.window, table), torch.device("cpu"), all_frames=False, last_only=False
+            late, plan, Rows(late, plan.window, table, CODEC), torch.device("cpu"), all_frames=False, last_only=False
         )
-        batches.append(loader.load(0, 5))
-    for left, right in zip(*batches, strict=True):
-        assert torch.equal(left, right)
+        assert not most or set(plan.pick(0, 5).delay.tolist()) == {low, min(low + 1, most)}
+        batches.append([loader.load(0, step) for step in (5, 12, 20)])
+    pressed = 0
+    for one, other in zip(*batches, strict=True):
+        for left, right in zip(one, other, strict=True):
+            assert torch.equal(left, right)
+        pressed += int((one.floats[..., table.floats - 1 - 13 * most + 8 : -1 : 13] != 0).sum()) if most else 1
+    assert pressed, "the stick is held aside somewhere in what is pending"
+
+
+def test_the_sign_of_every_pending_controller_is_that_of_the_seen_one():
+    table = Table(112, False, max_delay=5)
+    signs, own = table.mirror.array, table.mirror.array[table.controller]
+    assert own.tolist() == [1] * 8 + [-1, 1, -1, 1, 1]
+    assert np.array_equal(signs[-1 - 5 * 13 : -1].reshape(5, 13), np.tile(own, (5, 1))) and signs[-1] == 1

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from exphil.features.observation import NUM_PROJECTILES, Feature, Table
+from exphil.features.observation import Table
+from exphil.features.rows import CONTROLLER, NUM_PROJECTILES, Feature
 from exphil.game.frames import ROW, Game
 from exphil.game.ids import NUM_ACTIONS, NUM_CHARACTERS, Action, Stage, stage_from_memory
 from exphil.game.stages import GEOMETRY
@@ -82,7 +83,9 @@ def test_sections_stand_in_the_documented_order_and_widths():
     widths = [(section.names[0], section.width // len(section.names)) for section in TABLE.sections]
     assert widths == [("own", 56), ("game", 7), ("own", 125), ("game", 4), ("projectile 1", 7)]
     assert [part.width for part in TABLE.sections[0].parts] == [17, 39]
-    assert TABLE.controller == slice(119, 132) == PLACES["own", "controller"][0]
+    assert TABLE.controller == slice(119, 132)
+    places = [PLACES["own", row.name][0] for row in CONTROLLER]
+    assert [number for place in places for number in range(place.start, place.stop)] == list(range(119, 132))
 
 
 def test_every_row_has_its_own_name():

@@ -142,7 +142,7 @@ def test_a_real_game_is_played_from_go_to_its_end(replays):
 
 
 def test_the_bits_of_what_is_lacking_fit_their_column():
-    assert [int(bit) for bit in Lacks] == [1 << at for at in range(8)]
+    assert [int(bit) for bit in Lacks] == [1 << at for at in range(10)]
 
 
 def test_controllers_are_read_by_seat():

@@ -34,6 +34,33 @@ def test_pending_is_what_the_next_pushes_give(total, decided):
     assert tuple(line.push(0) for _ in range(total)) == pending
 
 
+@given(total=st.integers(0, time.MAX_DELAY), share=st.integers(0, time.MAX_DELAY), decided=DECISIONS)
+def test_pending_is_all_that_nobody_has_seen_act_whoever_holds_it(total, share, decided):
+    """The environment's own queue stands beside it: what is pending is the same for every split of the delay."""
+    environment = min(share, total)
+    line, world, shown = DelayLine(total, environment, neutral=None), [None] * environment, []
+    for at, one in enumerate(decided):
+        world.append(line.push(one))
+        shown.append(world.pop(0))
+        waits = ([None] * total + decided[: at + 1])[at + 1 :]
+        assert line.pending == tuple(waits) and len(waits) == total
+        own = total - environment
+        assert line.pending == (*world, *line.pending[environment:]) and len(line.pending[environment:]) == own
+    assert shown == ([None] * total + decided)[: len(decided)], "on screen after the whole delay"
+
+
+@given(total=DELAYS, share=st.integers(0, 30), decided=DECISIONS, after=DECISIONS)
+def test_a_line_that_was_cleared_is_a_fresh_one(total, share, decided, after):
+    environment = min(share, total)
+    used, fresh = (DelayLine(total, environment, neutral=0) for _ in range(2))
+    for one in decided:
+        used.push(one)
+    used.change(lambda _: 0)
+    for one in after:
+        assert used.pending == fresh.pending
+        assert used.push(one) == fresh.push(one)
+
+
 @given(total=DELAYS, decided=DECISIONS)
 def test_change_reaches_all_that_is_pending_and_nothing_else(total, decided):
     line = DelayLine(total, 0, neutral=0)

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from exphil.features.action import COMPONENTS
+from exphil.features.action import Codec
 from exphil.models.head import Head
+
+CODEC = Codec.uniform()
 
 SIZE = 9
 KINDS = [True, False]
@@ -17,7 +19,7 @@ KINDS = [True, False]
 def head(autoregressive: bool, noise: float = 0.7, seed: int = 0) -> Head:
     """A head in double precision with every parameter drawn; ``noise`` 0 leaves it as training begins."""
     torch.manual_seed(seed)
-    made = Head(SIZE, 16, 12, 0.3, autoregressive).double().eval()
+    made = Head(SIZE, CODEC.classes, 16, 12, 0.3, autoregressive).double().eval()
     if noise:
         with torch.no_grad():
             for parameter in made.parameters():
@@ -28,7 +30,7 @@ def head(autoregressive: bool, noise: float = 0.7, seed: int = 0) -> Head:
 def drawn(*shape: int, seed: int = 1) -> Tensor:
     """Actions drawn evenly."""
     random = torch.Generator().manual_seed(seed)
-    return torch.stack([torch.randint(c.classes, shape, generator=random) for c in COMPONENTS], -1)
+    return torch.stack([torch.randint(c.classes, shape, generator=random) for c in CODEC.components], -1)
 
 
 def features(*shape: int, seed: int = 2) -> Tensor:
@@ -54,7 +56,7 @@ def test_the_score_of_a_drawn_action_is_its_log_prob(autoregressive):
 def test_every_components_probabilities_sum_to_one(autoregressive):
     model, x, previous, taken = head(autoregressive), features(50), drawn(50), drawn(50, seed=9)
     found = model.distributions(x, previous, taken)
-    assert [part.shape[-1] for part in found] == [c.classes for c in COMPONENTS]
+    assert [part.shape[-1] for part in found] == [c.classes for c in CODEC.components]
     for index, part in enumerate(found):
         assert torch.allclose(part.exp().sum(-1), torch.ones(50, dtype=torch.float64), atol=1e-12)
         scored = model.score(x, previous, taken).log_prob[:, index]
@@ -70,7 +72,7 @@ def test_draws_follow_the_distribution(autoregressive):
     x, previous = features(1).expand(count, SIZE), drawn(1).expand(count, 13)
     taken = model.sample(x, previous, uniforms(count)).action
     expected = model.distributions(x, previous, taken)
-    for index, component in enumerate(COMPONENTS):
+    for index, component in enumerate(CODEC.components):
         probability = expected[index].exp()  # given what each draw took before
         share = torch.bincount(taken[:, index], minlength=component.classes) / count
         spread = (probability * (1 - probability)).mean(0).div(count).sqrt()
@@ -94,7 +96,7 @@ def test_the_same_uniforms_draw_the_same_actions(autoregressive):
 def test_the_ends_of_the_uniforms_draw_classes_that_exist(uniform):
     model, x, previous = head(True).float(), features(200).float(), drawn(200)
     taken = model.sample(x, previous, torch.full((200, 13), uniform)).action
-    for index, component in enumerate(COMPONENTS):
+    for index, component in enumerate(CODEC.components):
         assert taken[:, index].min() >= 0 and taken[:, index].max() < component.classes
     assert uniform or not taken.any()  # 0 draws the first class
 
@@ -114,7 +116,7 @@ def influence(model: Head) -> np.ndarray:
     x, previous, taken = features(60), drawn(60), drawn(60, seed=9)
     before = model.distributions(x, previous, taken)
     found = np.zeros((13, 13), np.bool_)
-    for row, component in enumerate(COMPONENTS):
+    for row, component in enumerate(CODEC.components):
         other = taken.clone()
         other[:, row] = (other[:, row] + 1) % component.classes
         after = model.distributions(x, previous, other)
@@ -148,7 +150,7 @@ def test_what_is_held_matters_to_its_own_component():
     model, x, taken = head(True), features(60), drawn(60, seed=9)
     held = drawn(60)
     before = model.distributions(x, held, taken)
-    for row, component in enumerate(COMPONENTS):
+    for row, component in enumerate(CODEC.components):
         other = held.clone()
         other[:, row] = (other[:, row] + 1) % component.classes
         after = model.distributions(x, other, taken)

@@ -8,10 +8,12 @@ import torch
 
 from exphil import assemble
 from exphil.config.layers import resolve
-from exphil.features import action
+from exphil.features.action import Codec
 from exphil.game.controller import controller_of
 from exphil.models.policy import Policy, TorchPlayer
 from exphil.replays import slp
+
+CODEC = Codec.uniform()
 
 FRAMES = 240
 CPU = torch.device("cpu")
@@ -24,7 +26,7 @@ def stretches(replays):
     table = assemble.table(resolve("train", {}, {}))
     seen = [game.seen_from(seat) for seat in (0, 1)]
     floats, ids = (np.stack(parts) for parts in zip(*(table.encode(part) for part in seen), strict=True))
-    held = np.stack([action.encode(controller_of(part.players, 0)) for part in seen])
+    held = np.stack([CODEC.encode(controller_of(part.players, 0)) for part in seen])
     return floats, ids, held
 
 
@@ -32,7 +34,7 @@ def policy(name: str, head: str = "autoregressive") -> Policy:
     """A policy with every parameter moved, so that nothing is left out of what is compared."""
     flags = {"--temporal": True, "--backbone": name, "--hidden": "24,24", "--head": head}
     torch.manual_seed(1)
-    made = assemble.policy(resolve("train", flags, {})).eval()
+    made = assemble.policy(resolve("train", flags, {}), CODEC).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -91,7 +93,7 @@ def test_a_fresh_policy_holds_what_the_features_say_is_held(stretches, head):
     """The previous action is read from the own controller among the floats."""
     floats, ids, held = stretches
     torch.manual_seed(2)
-    made = assemble.policy(resolve("train", {"--head": head, "--hidden": "24"}, {})).eval()
+    made = assemble.policy(resolve("train", {"--head": head, "--hidden": "24"}, {}), CODEC).eval()
     with torch.inference_mode():
         choice, _ = made(torch.from_numpy(floats), torch.from_numpy(ids), made.initial_state(2), None, None)
     assert np.array_equal(choice.action.numpy(), held)
@@ -119,7 +121,7 @@ def test_learned_styles_have_a_table_of_their_own_in_which_nobody_is_zeros(names
     """Also where it is as large as the one of characters or of actions; and nobody stays zeros."""
     flags = {"--learn-player-styles": True, "--player-mode": "learned", "--num-player-names": names, "--hidden": "8"}
     asked = resolve("train", flags, {})
-    made = assemble.policy(asked)
+    made = assemble.policy(asked, CODEC)
     assert [table.num_embeddings for table in made.embed.tables] == [399, 33, int(names) + 1]
     layout = assemble.table(asked)
     assert made.embed.output_size == assemble.embedded(layout) == 171 + 5 * 64

@@ -14,7 +14,7 @@ from exphil.config.layers import resolve
 from exphil.envs.environment import Frame, run
 from exphil.envs.replay import ReplayEnvironment
 from exphil.errors import OptionError
-from exphil.features import action
+from exphil.features.action import Codec
 from exphil.features.observation import Table
 from exphil.features.players import Registry
 from exphil.game.controller import Controller
@@ -22,6 +22,8 @@ from exphil.game.frames import Game
 from exphil.models.policy import TorchPlayer
 from exphil.play.agent import Agent, Decision
 from exphil.replays import slp
+
+CODEC = Codec.uniform()
 
 CPU = torch.device("cpu")
 FRAMES = 180
@@ -38,7 +40,7 @@ def settings(name: str = "gru"):
 
 def policy(name: str = "gru"):
     torch.manual_seed(1)
-    made = assemble.policy(settings(name)).eval()
+    made = assemble.policy(settings(name), CODEC).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -68,7 +70,7 @@ def test_driven_frame_by_frame_it_does_what_the_policy_says_of_the_whole_game(ga
         assert np.array_equal(np.concatenate([d.actions for d in part]), choice.action[0].numpy())
         log_prob = np.concatenate([d.log_prob for d in part])
         assert np.abs(log_prob - choice.log_prob[0].sum(-1).numpy()).max() <= 1e-4
-    pressed = action.encode(decisions[7].controllers)
+    pressed = CODEC.encode(decisions[7].controllers)
     assert np.array_equal(pressed, decisions[7].actions)  # without delay at once
 
 
@@ -82,7 +84,7 @@ def test_draws_follow_the_seed(game):
 def test_games_side_by_side_are_played_like_one_alone(game):
     """Each restarts when its own game opens."""
     model, table = policy(), assemble.table(settings())
-    both = Agent(TorchPlayer(model, CPU), table, 0, 2, None)
+    both = Agent(TorchPlayer(model, CPU), table, CODEC, 0, 2, None)
     alone = watched(assemble.agent(settings(), model, CPU, 0, 1, None), game, 60)
     zeros = np.zeros(2, np.bool_)
     for t in range(100):
@@ -101,7 +103,7 @@ def test_an_agent_plays_like_whom_it_is_told(game, mode):
     flags = {"--learn-player-styles": True, "--player-mode": mode, "--hidden": "16", "--num-player-names": "4"}
     asked, players = resolve("train", flags, {}), Registry.build(["A#1", "A#1", "B#2"], 4)
     torch.manual_seed(1)
-    model, before = assemble.policy(asked).eval(), game.rows.copy()
+    model, before = assemble.policy(asked, CODEC).eval(), game.rows.copy()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -126,21 +128,21 @@ def test_an_agent_plays_like_whom_it_is_told(game, mode):
 class Counting:
     """A player that decides main x classes 0, 1, 2, ... and checks what it is given."""
 
-    def __init__(self, games: int) -> None:
-        self.games, self.count = games, 0
+    def __init__(self, games: int, delay: int = 0) -> None:
+        self.games, self.count, self.floats = games, 0, Table(0, False, max_delay=delay).floats
 
     def initial_state(self, batch: int) -> int:
         assert batch == self.games
         return 0
 
     def act(self, floats, ids, state, is_first, uniform):
-        assert (floats.shape, floats.dtype) == ((self.games, 171), np.float32)
+        assert (floats.shape, floats.dtype) == ((self.games, self.floats), np.float32)
         assert (ids.shape, ids.dtype) == ((self.games, 4), np.int64)
         assert (is_first.shape, is_first.dtype) == ((self.games,), np.bool_)
         assert uniform is None or (uniform.shape == (self.games, 13) and uniform.dtype == np.float32)
         assert uniform is None or (uniform.min() >= 0 and uniform.max() < 1)
         assert state == self.count  # what the call before returned
-        taken = np.tile(action.NEUTRAL, (self.games, 1))
+        taken = np.tile(CODEC.neutral, (self.games, 1))
         taken[:, 8] = self.count % 17
         self.count += 1
         return Act(taken, np.full((self.games, 13), -0.5, np.float32)), self.count
@@ -158,10 +160,11 @@ class Act:
 def test_with_a_delay_of_two_a_decision_is_pressed_two_frames_later(game, own, seed):
     """Before that nothing is; what the world itself adds is not added again."""
     for environment in (0, 1):
-        agent = Agent(Counting(1), Table(0, False), 0, 1, seed, own + environment, environment)
+        late = own + environment
+        agent = Agent(Counting(1, late), Table(0, False, max_delay=late), CODEC, 0, 1, seed, late, environment)
         decisions = watched(agent, game, 15)
         decided = [int(d.actions[0, 8]) for d in decisions]
-        pressed = [int(action.encode(d.controllers)[0, 8]) for d in decisions]
+        pressed = [int(CODEC.encode(d.controllers)[0, 8]) for d in decisions]
         assert decided == list(range(15))
         assert pressed == [8] * own + list(range(15 - own))
         assert all(isinstance(d.controllers, Controller) and d.controllers.main_x.shape == (1,) for d in decisions)
@@ -170,19 +173,21 @@ def test_with_a_delay_of_two_a_decision_is_pressed_two_frames_later(game, own, s
 
 def test_what_is_pending_is_dropped_only_where_another_game_begins(game):
     """Two games side by side; the second one opens anew on frame 6."""
-    agent = Agent(Counting(2), Table(0, False), 0, 2, None, 2)
+    agent = Agent(Counting(2, 2), Table(0, False, max_delay=2), CODEC, 0, 2, None, 2)
     pressed = []
     for at in range(10):
         opens = np.array([at == 0, at in (0, 6)])
         shown = Frame(Game(np.repeat(game.rows[at : at + 1], 2, 0)), opens, np.zeros(2, bool), np.zeros(2, bool))
-        pressed.append(action.encode(agent.step(shown).controllers)[:, 8].tolist())
+        pressed.append(CODEC.encode(agent.step(shown).controllers)[:, 8].tolist())
     assert [first for first, _ in pressed] == [8, 8, 0, 1, 2, 3, 4, 5, 6, 7]
     assert [second for _, second in pressed][6:8] == [8, 8], "the presses of the game before are gone"
 
 
 def test_a_world_slower_than_the_policy_is_refused():
     with pytest.raises(OptionError, match="2 frames late, the environment adds 3"):
-        Agent(Counting(1), Table(0, False), 0, 1, None, 2, 3)
+        Agent(Counting(1, 2), Table(0, False, max_delay=2), CODEC, 0, 1, None, 2, 3)
+    with pytest.raises(OptionError, match="at most 2 frames late; 3 was asked for"):
+        Agent(Counting(1, 2), Table(0, False, max_delay=2), CODEC, 0, 1, None, 3)
 
 
 def test_the_agent_never_imports_torch():

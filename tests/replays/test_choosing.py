@@ -125,7 +125,32 @@ def test_what_a_version_lacks_its_games_lack(replays, manifest):
         by_head = slp.lacking_by_version(replay.start)
         assert replay.lacks & ~Lacks.ITEM_OWNER == by_head, name
         met |= by_head
-    assert met & Lacks.SPEEDS and met & Lacks.STATE and met & Lacks.PLATFORMS
+    assert met & Lacks.SPEEDS and met & Lacks.STATE
+    assert met & Lacks.PLATFORMS and met & Lacks.STADIUM and met & Lacks.WHISPY
+
+
+@pytest.mark.parametrize(
+    ("name", "bit", "says"),
+    [
+        ("fox_vs_falco_fountain_of_dreams_015.slp", Lacks.PLATFORMS, "platforms"),
+        ("ice_climbers_vs_captain_falcon_pokemon_stadium_019.slp", Lacks.STADIUM, "stadium"),
+        ("captain_falcon_vs_captain_falcon_dream_land_001.slp", Lacks.WHISPY, "whispy"),
+    ],
+)
+def test_what_moves_on_a_stage_is_missed_there_alone_and_when_asked_for(replays, name, bit, says):
+    moving = Lacks.PLATFORMS | Lacks.STADIUM | Lacks.WHISPY
+    assert slp.read(replays / name).lacks & moving == bit
+    assert seats(replays / name) == (0,), "not read by default"
+    reason, detail = skipped(replays / name, Choice(needed=moving))
+    assert reason == "columns" and detail.endswith(f"lacks {says} (recorded from 3.18 on)")
+
+
+def test_a_stadium_that_is_frozen_or_recorded_lacks_nothing(replays):
+    """A frozen one never changes its form, so that no event of it is missed, whatever the version."""
+    start = slp.read(replays / "ice_climbers_vs_captain_falcon_pokemon_stadium_019.slp").start
+    assert slp.lacking_by_version(start) & Lacks.STADIUM
+    assert not slp.lacking_by_version(start._replace(frozen_stadium=True)) & Lacks.STADIUM
+    assert not slp.read(replays / "edge_stadium_transformation_events.slp").lacks & Lacks.STADIUM
 
 
 def test_too_short(replays, tmp_path):

@@ -240,6 +240,7 @@ def test_who_plays_where_is_as_the_manifest_says(taken, manifest):
 def test_what_is_lacking_follows_from_the_version(taken, manifest):
     for path in taken:
         replay, recorded = slp.read(path), version(manifest[path.name])
+        frozen = replay.start.frozen_stadium
         expected = {
             Lacks.ACTION_FRAME: recorded < (0, 2),
             Lacks.STATE: recorded < (2, 0),
@@ -249,6 +250,8 @@ def test_what_is_lacking_follows_from_the_version(taken, manifest):
             Lacks.HITLAG: recorded < (3, 8),
             Lacks.ITEM_OWNER: recorded < (3, 6) and bool(replay.game.items.exists.any()),
             Lacks.PLATFORMS: recorded < (3, 18) and replay.start.stage == ids.Stage.FOUNTAIN_OF_DREAMS,
+            Lacks.STADIUM: recorded < (3, 18) and replay.start.stage == ids.Stage.POKEMON_STADIUM and not frozen,
+            Lacks.WHISPY: recorded < (3, 18) and replay.start.stage == ids.Stage.DREAM_LAND,
         }
         assert set(expected) == set(Lacks)
         assert {bit: bit in replay.lacks for bit in expected} == expected, path

@@ -7,8 +7,10 @@ import torch
 
 from exphil import assemble
 from exphil.config.layers import resolve
+from exphil.features.action import Codec
 from exphil.train.optim import EXPONENTIAL_RATE, EXPONENTIAL_STEPS, decay_groups, schedule
 
+CODEC = Codec.uniform()
 KINDS = ("constant", "cosine", "linear", "exponential")
 LR, WARMUP, TOTAL = 3e-4, 10, 110
 
@@ -56,7 +58,7 @@ def test_a_schedule_never_rises_after_warm_up_and_is_pure(kind):
 
 
 def test_matrices_decay_and_the_rest_does_not():
-    made = assemble.policy(resolve("train", {"--temporal": True, "--backbone": "gru", "--hidden": "8"}, {}))
+    made = assemble.policy(resolve("train", {"--temporal": True, "--backbone": "gru", "--hidden": "8"}, {}), CODEC)
     decayed, free = decay_groups(made, 0.1)
     names = {id(p): name for name, p in made.named_parameters()}
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
@@ -71,7 +73,7 @@ def test_matrices_decay_and_the_rest_does_not():
 def test_every_optimizer_of_the_table_decays_only_when_it_says_so(name):
     """Of those that take weight decay only matrices decay; Adam and RAdam take none, whatever is given."""
     settings = resolve("train", {"--optimizer": name, "--weight-decay": "0.5", "--hidden": "8"}, {})
-    groups = assemble.optimizer(settings, assemble.policy(settings)).param_groups
+    groups = assemble.optimizer(settings, assemble.policy(settings, CODEC)).param_groups
     assert {g["weight_decay"] for g in groups} == ({0.0} if name in ("adam", "radam") else {0.5, 0.0})
 
 
@@ -80,7 +82,7 @@ def test_every_optimizer_holds_every_parameter_once_and_follows_the_rate(name):
     """What the loop writes into the groups is the size of the step: at rate 0 nothing moves, above it everything."""
     settings = resolve("train", {"--optimizer": name, "--hidden": "8"}, {})
     torch.manual_seed(0)
-    model = assemble.policy(settings)
+    model = assemble.policy(settings, CODEC)
     optimizer = assemble.optimizer(settings, model)
     held = [id(p) for group in optimizer.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in model.parameters())

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from exphil import assemble
 from exphil.config.layers import Settings, resolve
 from exphil.config.resume import resumed as resumed_settings
+from exphil.envs.environment import Frame
 from exphil.errors import DataError, ExphilError, OutputError
+from exphil.features.action import Codec
+from exphil.features.kmeans import Centres
 from exphil.train import checkpoint
 from exphil.train.loop import BatchDone, EpochDone
 from exphil.train.session import Interrupted, Saved
 
+CODEC = Codec.uniform()
 RUNS = {
     "gru lanes with dropout, adam": {"temporal": True, "backbone": "gru"},
     "gru lanes mirrored, muon": {"temporal": True, "backbone": "gru", "augment": True, "optimizer": "muon"},
     "lstm lanes with dropout, lamb": {"temporal": True, "backbone": "lstm", "optimizer": "lamb"},
     "mlp windows, adamw": {"temporal": True, "backbone": "mlp", "optimizer": "adamw", "augment": True},
     "mlp frames, radam": {"optimizer": "radam", "batch_size": "40"},
+    "gru lanes that answer late": {"temporal": True, "backbone": "gru", "frame_delay": "6"},
+    "mlp windows of many delays": {
+        "temporal": True, "backbone": "mlp", "frame_delay_augment": True, "frame_delay_max": "9", "augment": True,
+    },
     "gru windows, last position": {
         "temporal": True, "backbone": "gru", "sequence_mode": "windows", "loss_positions": "last", "stride": "25",
     },
@@ -37,7 +47,8 @@ def train(settings: Settings, corpus, files, snapshot=None, stop_after: int | No
         asked[0] += 1
         return asked[0] == stop_after
 
-    corpora = corpus.part({0}), corpus.part({1})
+    late = dataclasses.replace(corpus, delay=assemble.delays(settings)[1])  # as assemble.read has it
+    corpora = late.part({0}), late.part({1})
     job = assemble.training(settings, assemble.files_of(settings), corpora, files, snapshot, stop)
     return job, list(job.events)
 
@@ -160,6 +171,54 @@ def test_a_saved_policy_is_the_policy(options, corpus, files):
         assert same(policy.state_dict(), job.run.policy.state_dict())
 
 
+LATE = {"temporal": True, "backbone": "gru", "frame_delay_augment": True, "frame_delay_max": "4"}
+
+
+@pytest.mark.parametrize("sticks", ["equal", "learned"])
+def test_what_the_actions_stand_for_is_kept_in_the_files(options, corpus, files, tmp_path, sticks):
+    """And a resumed run goes on with it bit for bit, also when the file of stick centres is gone."""
+    centres, path = (-1.0, -0.4, 0.0, 0.3, 0.95), tmp_path / "sticks.json"
+    flags = {"axis_buckets": "32", "shoulder_buckets": "2"}
+    wanted = Codec.uniform(32, 2)
+    if sticks == "learned":
+        Centres((centres,)).save(path)
+        flags, wanted = {"kmeans_centers": str(path)}, Codec((centres,) * 4, CODEC.shoulder)
+    straight, _ = train(options(**LATE, **flags, name="straight"), corpus, files)
+    job, events = train(options(**LATE, **flags), corpus, files, stop_after=3)
+    path.unlink(missing_ok=True)
+    snapshot = checkpoint.load_snapshot(next(event.path for event in events if isinstance(event, Interrupted)))
+    resumed, _ = train(again(snapshot, {"--resume": str(tmp_path / "run.pt")}), corpus, files, snapshot)
+    assert resumed.run.policy.codec == job.run.policy.codec == wanted
+    assert same(left(resumed), left(straight))
+    for place in (resumed.files.policy, resumed.files.snapshot):
+        settings, policy = assemble.trained(checkpoint.load_policy(place), str(place))
+        assert policy.codec == wanted and same(policy.state_dict(), straight.run.policy.state_dict())
+        assert tuple(out.out_features for out in policy.head.out) == (8, *wanted.classes[8:])
+        agent = assemble.agent(settings, policy, torch.device("cpu"), 0, 1, 5)
+        pressed = [[float(part[0]) for part in _step(agent, corpus, at).controllers[:5]] for at in range(120)]
+        for axis, values in enumerate(zip(*pressed, strict=True)):
+            allowed = np.float32((*wanted.axes, wanted.shoulder)[axis])
+            assert set(values) <= set(allowed.tolist()) and len(set(values)) > 1
+    with pytest.raises(ExphilError, match="--kmeans-centers" if sticks == "learned" else "--axis-buckets"):
+        other = {"--kmeans-centers": "b.json"} if sticks == "learned" else {"--axis-buckets": "16"}
+        again(snapshot, {"--resume": str(tmp_path / "run.pt"), **other})
+
+
+def _step(agent: Any, corpus: Any, at: int) -> Any:
+    flag = np.zeros(1, np.bool_)
+    return agent.step(Frame(corpus.game(0)[at : at + 1], np.array([at == 0]), flag, flag))
+
+
+def test_a_file_from_before_there_was_a_choice_stands_for_equal_steps(options, corpus, files):
+    job, _ = train(options(temporal=True, backbone="gru", epochs="1"), corpus, files)
+    file = checkpoint.load_policy(job.files.policy)
+    assert Codec.from_dict(file.actions) == CODEC
+    _, policy = assemble.trained(dataclasses.replace(file, actions={}), "old")
+    assert policy.codec == CODEC
+    with pytest.raises(ExphilError, match="--axis-buckets"):
+        assemble.trained(dataclasses.replace(file, actions=Codec.uniform(32).as_dict()), "other")
+
+
 def test_held_out_games_are_not_learned_from(options, corpus, files):
     """Their loss is measured walking whole games, without dropout, and does not depend on how they are cut."""
     from exphil.data.walk import Walk
@@ -170,7 +229,7 @@ def test_held_out_games_are_not_learned_from(options, corpus, files):
     told = [event.validation for event in events if isinstance(event, EpochDone)][-1]
     held, device = corpus.part({1}), torch.device("cpu")
     for batch, window in ((1, 1000), (3, 7)):
-        loader = assemble.loader(settings, held, Walk(held.first, held.decisions, batch, window), device)
+        loader = assemble.loader(settings, held, Walk(held.first, held.decisions, batch, window), CODEC, device)
         assert held_out_loss(job.run.policy, loader) == pytest.approx(told, rel=1e-5)
 
 

@@ -5,8 +5,9 @@ what numbers, ``players`` in whose style, ``network`` what answers, ``batches`` 
 run together. The literal tables (``BACKBONES``, ``OPTIMIZERS``) name every choice of an option and its builder.
 """
 
+from exphil.assemble.actions import codec, delay_for, delays
 from exphil.assemble.batches import carries_state, forecast, loader, plan, walk, window
-from exphil.assemble.games import choice, kept_in, read, reading, store, streams, table
+from exphil.assemble.games import choice, kept_in, read, reading, stick_reading, store, streams, table
 from exphil.assemble.network import BACKBONES, agent, check_fingerprint, embedded, load_weights, policy, trained, widths
 from exphil.assemble.players import check_registry, enrolled, registry_before, styles
 from exphil.assemble.training import OPTIMIZERS, Job, files_of, identity, optimizer, restore, schedule, training
@@ -20,6 +21,9 @@ __all__ = [
     "check_fingerprint",
     "check_registry",
     "choice",
+    "codec",
+    "delay_for",
+    "delays",
     "embedded",
     "enrolled",
     "files_of",
@@ -36,6 +40,7 @@ __all__ = [
     "registry_before",
     "restore",
     "schedule",
+    "stick_reading",
     "store",
     "streams",
     "styles",

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from exphil.assemble.actions import delay_for, delays
 from exphil.assemble.games import streams, table
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus
+from exphil.data.delayed import Delayed, Delays, drawn, spread
 from exphil.data.forecast import PACKED_BYTES_A_FRAME, Forecast, frames_in, free_bytes
 from exphil.data.lanes import Lanes
 from exphil.data.sampler import Noisy, Plan, balanced
 from exphil.data.streamed import Streamed
 from exphil.data.walk import Walk
 from exphil.data.windows import Windows
+from exphil.features.action import Codec
 from exphil.replays.sources import Source as ReplaySource
 
 if TYPE_CHECKING:
@@ -66,7 +69,13 @@ def plan(settings: Settings, corpus: Corpus, seed: int) -> Plan:
         found: Plan = Streamed(games, corpus.decisions, *bounds, over, length, batch, seed)
     else:
         found = over(np.arange(len(corpus.entries)), seed)
-    return Noisy(found, augment.noise_prob, seed) if augment.augment and augment.noise_scale else found
+    if augment.augment and augment.noise_scale:
+        found = Noisy(found, augment.noise_prob, seed)
+    return _late(found, corpus, drawn(*delays(settings), seed, len(corpus.entries)))
+
+
+def _late(plan: Plan, corpus: Corpus, late: Delays) -> Plan:
+    return Delayed(plan, corpus.first, late) if corpus.delay else plan
 
 
 def takes_last(settings: Settings) -> bool:
@@ -75,7 +84,12 @@ def takes_last(settings: Settings) -> bool:
 
 
 def loader(
-    settings: Settings, corpus: Corpus, plan: Plan, device: torch.device, told: Callable[[int], None] = lambda _: None
+    settings: Settings,
+    corpus: Corpus,
+    plan: Plan,
+    codec: Codec,
+    device: torch.device,
+    told: Callable[[int], None] = lambda _: None,
 ) -> Loader:
     """Encoded batches of a plan to learn from.
 
@@ -83,6 +97,7 @@ def loader(
         settings: Of the command train.
         corpus: The games.
         plan: Which stretches make which batch.
+        codec: What the classes of an action stand for.
         device: Where batches go.
         told: Hears how many rows are encoded while embeddings are made.
     """
@@ -92,9 +107,9 @@ def loader(
     if streams(settings):
         corpus = replace(corpus, shelf=corpus.shelf.limited(files_at_once(settings, corpus)))
     if feeding.cache_embeddings or feeding.cache_augmented:
-        source: Source = embeddings(settings, corpus, told)
+        source: Source = embeddings(settings, corpus, codec, told)
     else:
-        source = Rows(corpus, plan.window, table(settings), settings.augment.noise_scale)
+        source = Rows(corpus, plan.window, table(settings), codec, settings.augment.noise_scale)
     return Loader(
         corpus,
         plan,
@@ -142,7 +157,7 @@ def variants(settings: Settings) -> Variants:
     return Variants(True, feeding.num_noisy_variants if augment.noise_scale else 0, augment.noise_scale)
 
 
-def embeddings(settings: Settings, corpus: Corpus, told: Callable[[int], None]) -> Embeddings:
+def embeddings(settings: Settings, corpus: Corpus, codec: Codec, told: Callable[[int], None]) -> Embeddings:
     """The cached embeddings of a corpus, made first if they are not there.
 
     Raises:
@@ -152,19 +167,33 @@ def embeddings(settings: Settings, corpus: Corpus, told: Callable[[int], None]) 
 
     layout, kinds = table(settings), variants(settings)
     rollbacks: Any = settings.netplay.rollbacks
-    own = settings.cachedir.cache_dir / f"{key(corpus, layout, kinds, rollbacks)}.npy"
+    own = settings.cachedir.cache_dir / f"{key(corpus, layout, codec, kinds, rollbacks)}.npy"
     path = settings.feeding.mmap_path or own
     mapped = settings.feeding.mmap_embeddings
     anew = not settings.keeping.cache
-    rows = opened(corpus, layout, kinds, path, rollbacks=rollbacks, mapped=mapped, fresh=anew, told=told)
+    rows = opened(corpus, layout, codec, kinds, path, rollbacks=rollbacks, mapped=mapped, fresh=anew, told=told)
     return Embeddings(rows, window(settings), layout)
 
 
-def walk(settings: Settings, corpus: Corpus, device: torch.device) -> Loader:
-    """Encoded batches that walk every game of a corpus from start to end."""
+def walk(settings: Settings, corpus: Corpus, codec: Codec, device: torch.device, delay: int | None = None) -> Loader:
+    """Encoded batches that walk every game of a corpus from start to end.
+
+    Args:
+        settings: Of the run that trains or trained the policy.
+        corpus: The games.
+        codec: What the classes of an action stand for.
+        device: Where batches go.
+        delay: Frames of delay of every answer; by default those that the policy learns, one game like this and the
+            next like that.
+
+    Raises:
+        OptionError: the policy did not learn this delay.
+    """
     from exphil.data.loader import Loader, Rows
 
-    plan = Walk(corpus.first, corpus.decisions, WALK_GAMES, WALK_FRAMES)
+    bounds = delays(settings) if delay is None else (delay_for(settings, delay),) * 2
+    whole = Walk(corpus.first, corpus.decisions, WALK_GAMES, WALK_FRAMES)
+    plan = _late(whole, corpus, spread(*bounds, len(corpus.entries)))
     shelved = replace(corpus, shelf=corpus.shelf.limited(WALK_GAMES))
-    source = Rows(shelved, plan.window, table(settings))
+    source = Rows(shelved, plan.window, table(settings), codec)
     return Loader(shelved, plan, source, device, all_frames=settings.seats.all_frames, last_only=False)

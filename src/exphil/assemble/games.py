@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from exphil.assemble.actions import delays
 from exphil.config.layers import Settings
 from exphil.data.reading import Games, Told, read_games
 from exphil.errors import DataError
-from exphil.features.observation import NEEDED, Table
+from exphil.features.observation import Table
 from exphil.game.frames import Lacks
+from exphil.game.ids import Character
 from exphil.game.ids import character as character_by_name
 from exphil.game.ids import stage as stage_by_name
 from exphil.replays.choosing import Choice, Skip
@@ -21,19 +24,31 @@ from exphil.replays.store import Store
 def table(settings: Settings) -> Table:
     """The feature table of a run; styles that are not learned are the zeros of the one-hot."""
     options, players = settings.features, settings.players
-    mode: Any = players.player_mode if players.learn_player_styles else "one_hot"
-    return Table(options.num_player_names, options.allow_missing, mode)
+    return Table(
+        options.num_player_names,
+        options.allow_missing,
+        players.player_mode if players.learn_player_styles else "one_hot",
+        stage_mode=options.stage_mode,
+        action_mode=options.action_mode,
+        character_mode=options.character_mode,
+        nana_mode=options.nana_mode,
+        jumps_normalized=options.jumps_normalized,
+        stage_motion=options.stage_motion,
+        ic_tech=options.ic_tech,
+        umi_safe=options.umi_safe,
+        max_delay=delays(settings)[1],
+    )
 
 
 def choice(settings: Settings) -> Choice:
     """Which games and seats are learned from."""
     seats, choosing = settings.seats, settings.choosing
     needed = Lacks(0)
-    for lacks in NEEDED:
+    for lacks in table(settings).needed:
         needed |= lacks
     return Choice(
         player=seats.player_port,
-        character=character_by_name(seats.train_character) if seats.train_character else None,
+        character=_character(settings),
         both=seats.dual_port,
         characters=frozenset(map(character_by_name, choosing.characters)),
         stages=frozenset(map(stage_by_name, choosing.stages)),
@@ -41,6 +56,26 @@ def choice(settings: Settings) -> Choice:
         allow_missing=settings.features.allow_missing,
         needed=needed,
     )
+
+
+def stick_reading(settings: Settings) -> Reading:
+    """How the files are read whose sticks are counted: both players, or those with ``--train-character``."""
+    choosing, who = settings.choosing, _character(settings)
+    rollbacks: Any = settings.netplay.rollbacks
+    wanted = Choice(
+        character=who,
+        both=who is None,
+        characters=frozenset(map(character_by_name, choosing.characters)),
+        stages=frozenset(map(stage_by_name, choosing.stages)),
+        min_quality=choosing.min_quality,
+        allow_missing=True,  # every recording has sticks
+    )
+    return Reading(wanted, rollbacks, store(settings), workers=settings.readers.workers)
+
+
+def _character(settings: Settings) -> Character | None:
+    name = settings.character.train_character
+    return character_by_name(name) if name else None
 
 
 def streams(settings: Settings) -> bool:
@@ -91,7 +126,7 @@ def read(
         if packed is not None:
             what = "a .7z is unpacked from its start for every game that is opened: it cannot be streamed as it is"
             raise DataError(what, str(packed.path), "without --no-precompute its games are kept in --cache-dir")
-    return read_games(
+    found = read_games(
         wanted,
         how,
         told,
@@ -100,3 +135,4 @@ def read(
         skip_duplicates=settings.choosing.skip_duplicates,
         skip_errors=settings.errors.skip_errors,
     )
+    return found._replace(corpus=replace(found.corpus, delay=delays(settings)[1]))

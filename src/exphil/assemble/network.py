@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from exphil.assemble.actions import delay_for, delays
 from exphil.assemble.games import table
 from exphil.config.layers import Settings
 from exphil.errors import PolicyError
+from exphil.features.action import Codec
 from exphil.features.observation import Table
 from exphil.features.players import Registry
 
@@ -52,7 +54,7 @@ BACKBONES: dict[str, Callable[[Settings, int], Backbone]] = {
 }
 
 
-def policy(settings: Settings) -> Policy:
+def policy(settings: Settings, codec: Codec) -> Policy:
     """A fresh policy; its numbers come from torch's random state."""
     from exphil.models.embed import Embed
     from exphil.models.head import Head
@@ -67,18 +69,19 @@ def policy(settings: Settings) -> Policy:
     backbone = BACKBONES[settings.model.backbone or "mlp"](settings, embed.output_size)
     head = Head(
         backbone.output_size,
+        codec.classes,
         HEAD_RESIDUAL,
         HEAD_HIDDEN,
         settings.model.dropout,
         settings.model.head == "autoregressive",
     )
-    return Policy(embed, backbone, head, layout.controller)
+    return Policy(embed, backbone, head, layout, codec)
 
 
 OPTIONS_OF_PART = {
-    "embed": "--num-player-names, --player-mode or --allow-missing",
+    "embed": "one of the options of features, or of delay,",
     "backbone": "--backbone, --hidden or --num-layers",
-    "head": "--head",
+    "head": "--head, --axis-buckets, --shoulder-buckets or --kmeans-centers",
 }
 
 
@@ -105,7 +108,7 @@ def trained(file: PolicyFile, where: str) -> tuple[Settings, Policy]:
     """
     settings = Settings.from_flat("train", file.config)
     check_fingerprint(table(settings), file.fingerprint, where)
-    built = policy(settings)
+    built = policy(settings, Codec.from_dict(file.actions))
     load_weights(built, file.weights, where)
     return settings, built
 
@@ -132,6 +135,8 @@ def agent(
     games: int,
     seed: int | None,
     *,
+    delay: int | None = None,
+    environment_delay: int = 0,
     players: Registry | None = None,
     style: str | None = None,
 ) -> Agent:
@@ -144,17 +149,22 @@ def agent(
         seat: 0 or 1, in port order.
         games: Games side by side.
         seed: Of the draws.
+        delay: Frames of delay that it answers with; by default the least that it learned and the world allows.
+        environment_delay: The part of it that the world adds.
         players: The policy's registry (``players_of`` its file).
         style: The player it plays like; None plays like nobody in particular.
 
     Raises:
-        OptionError: a style that the registry does not know.
+        OptionError: a style that the registry does not know, or a delay that the policy did not learn.
     """
     from exphil.models.policy import TorchPlayer
     from exphil.play.agent import Agent
 
     number = (players or Registry(0)).named(style) if style else 0
-    return Agent(TorchPlayer(policy, device), table(settings), seat, games, seed, style=number)
+    least = max(delays(settings)[0], min(environment_delay, delays(settings)[1]))
+    total = delay_for(settings, least if delay is None else delay)
+    player = TorchPlayer(policy, device)
+    return Agent(player, policy.table, policy.codec, seat, games, seed, total, environment_delay, number)
 
 
 def embedded(table: Table) -> int:

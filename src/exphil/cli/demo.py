@@ -45,6 +45,6 @@ def run(settings: Settings) -> int:
     if code == 0 and held_out is not None:
         from exphil.evaluate.offline import measure
 
-        batches = assemble.walk(asked, held_out, job.run.device)
+        batches = assemble.walk(asked, held_out, job.run.policy.codec, job.run.device)
         evaluate.show(terminal, measure(job.run.policy, batches, dict(job.about.baselines)))
     return code

@@ -25,6 +25,7 @@ def run(settings: Settings, policy: Path) -> int:
     threads, device = runtime.set_threads(settings.machine.threads), runtime.device(settings.machine.device)
     trained, network = assemble.trained(file, str(policy))
     trained = trained.changed(_said(settings), "this call")
+    delay = assemble.delay_for(trained, settings.delay.frame_delay) if settings.given("frame_delay") else None
     players = assemble.styles(known(file.players, str(policy)), settings.playing.style)
     corpus, _, skips = read_games(terminal, trained)
     corpus = corpus.styled(players)
@@ -34,8 +35,10 @@ def run(settings: Settings, policy: Path) -> int:
     terminal.say(f"{count} on {device.type} with {threads} threads{alike}")
     if learned:
         terminal.warn(f"{learned} of these games were learned from: this says little about games it has not seen")
-    report = measure(network.to(device), assemble.walk(trained, corpus, device), file.baselines)
+    walked = assemble.walk(trained, corpus, network.codec, device, delay)
+    report = measure(network.to(device), walked, file.baselines)
     report |= {"skipped": len(skips), "learned_from": learned, "style": settings.playing.style}
+    report |= {"delay": list(assemble.delays(trained)) if delay is None else [delay, delay]}
     if settings.output.json:
         terminal.data(report)
     else:

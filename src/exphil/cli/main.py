@@ -26,6 +26,7 @@ MODULES = {  # command -> module:function(settings, **positionals) -> exit code
     "replays info": "exphil.cli.replays:info",
     "replays stats": "exphil.cli.stats:run",
     "replays parse": "exphil.cli.parse_ahead:run",
+    "kmeans": "exphil.cli.kmeans:run",
     "cache list": "exphil.cli.cache_list:show",
     "cache verify": "exphil.cli.cache:verify",
     "cache drop": "exphil.cli.cache:drop",

@@ -75,10 +75,21 @@ def _forecast(terminal: Terminal, settings: Settings, wanted: Sequence[Source]) 
 def _after(terminal: Terminal, settings: Settings, games: Games, how: library.Reading) -> None:
     if how.store and how.store.trouble:
         terminal.warn(how.store.trouble)
-    programs = sum(any(loaded.about.programs) for loaded in games.files)
+    warn_of_programs(terminal, sum(any(loaded.about.programs) for loaded in games.files))
+    if settings.choosing.show_quality_stats:
+        show_quality(terminal, Counter(loaded.about.quality for loaded in games.files))
+
+
+def warn_of_programs(terminal: Terminal, programs: int) -> None:
+    """Say that in so many games a program plays, if in any."""
     if programs:
         terminal.warn(f"in {programs} games a program plays: its stick leaves the grid of a controller")
-    if settings.choosing.show_quality_stats:
-        tens = Counter(min(loaded.about.quality // 10, 9) * 10 for loaded in games.files)
-        rows = [(f"{low}-{low + 9 if low < 90 else 100}", tens[low]) for low in range(0, 100, 10)]
-        terminal.bars("Quality of the games", rows)
+
+
+def show_quality(terminal: Terminal, games: Counter[int]) -> None:
+    """Bars of the games by quality, 0 to 100."""
+    tens: Counter[int] = Counter()
+    for quality, count in games.items():
+        tens[min(quality // 10, 9) * 10] += count
+    rows = [(f"{low}-{low + 9 if low < 90 else 100}", tens[low]) for low in range(0, 100, 10)]
+    terminal.bars("Quality of the games", rows)

@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from exphil import assemble
+from exphil.cli import dry_run
 from exphil.cli.reading import read_games
 from exphil.cli.stop import Stop
-from exphil.cli.terminal import Terminal, show_settings
+from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.config.resume import resumed
 from exphil.data.corpus import Corpus
@@ -29,7 +30,8 @@ def run(settings: Settings) -> int:
         settings = resumed(settings, snapshot["config"], snapshot["run"]["epoch"])
     settings = settings.changed(decided(settings), "decided for this run")
     if settings.run.dry_run:
-        return _dry_run(terminal, settings)
+        dry_run.show(terminal, settings, snapshot)
+        return 0
     return train(terminal, settings, snapshot)[0]
 
 
@@ -41,6 +43,7 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
     files, threads = assemble.files_of(settings), runtime.set_threads(settings.machine.threads)
     runtime.device(settings.machine.device)  # before the work starts
     assemble.check_registry(settings, snapshot)
+    assemble.codec(settings, snapshot)
     corpus, used, _ = read_games(terminal, settings)
     learned, held = split(len(used), settings.validation.val_split, settings["seed"])
     corpora = corpus.part(learned), corpus.part(held) if held else None
@@ -53,6 +56,7 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
         "seed": f"{settings['seed']} (use --seed {settings['seed']} to reproduce)",
         "data": f"{len(learned)} games, {corpora[0].decisions.sum():,} decisions{kept}",
         "policy": f"{settings['backbone']}, {parameters:,} parameters, on {job.run.device.type} with {threads} threads",
+        "answers": f"{_late(assemble.delays(settings))}",
         "updates": f"{job.updates - job.run.updates:,} in {settings['epochs'] - job.run.epoch} epochs",
     }.items():
         terminal.say(f"{word:<10} {text}")
@@ -62,6 +66,13 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
         for event in job.events:
             follower.see(event)
     return 128 + stop.signal if stop.signal and job.run.epoch < settings["epochs"] else 0, job, corpora[1]
+
+
+def _late(delays: tuple[int, int]) -> str:
+    """How late a policy answers, in words."""
+    if not delays[1]:
+        return "on the next frame"
+    return f"{'{} to {}'.format(*delays) if delays[0] < delays[1] else delays[0]} frames later than the next"
 
 
 def _say_styles(terminal: Terminal, job: Job, learned: Corpus) -> None:
@@ -83,11 +94,3 @@ def decided(settings: Settings) -> dict[str, Any]:
     drawn = f"{who}{settings['backbone']}_{time.strftime('%Y%m%d_%H%M%S')}"
     seed = settings["seed"]
     return {"name": name or drawn, "seed": secrets.randbelow(2**31 - 1) + 1 if seed is None else seed}
-
-
-def _dry_run(terminal: Terminal, settings: Settings) -> int:
-    show_settings(terminal, settings)
-    table = assemble.table(settings)
-    rows = [("floats", table.floats), ("ids", table.ids), ("inside, with ids looked up", assemble.embedded(table))]
-    terminal.table("Observation", ("what", "numbers"), rows)
-    return 0

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exphil.config.groups import (
+    Actions,
     Augment,
     Balance,
     CacheDir,
+    Character,
     Choosing,
     Data,
+    Delay,
+    Delays,
     Errors,
     Features,
     Feeding,
@@ -28,6 +32,7 @@ from exphil.config.groups import (
     Run,
     Saving,
     Seats,
+    Sticks,
     Store,
     Training,
     Validation,
@@ -74,6 +79,7 @@ COMMANDS: dict[str, Command] = {
         (
             Data,
             Seats,
+            Character,
             Choosing,
             Netplay,
             Balance,
@@ -85,6 +91,9 @@ COMMANDS: dict[str, Command] = {
             Validation,
             Features,
             Players,
+            Actions,
+            Delay,
+            Delays,
             Augment,
             Model,
             Training,
@@ -100,8 +109,8 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(
         "Measure how well a policy predicts the players of recorded games.",
         (
-            *(Data, Seats, Choosing, Netplay, Errors, Store, Keeping, CacheDir),
-            *(Playing, Machine, Readers, Quiet, Verbose, Output),
+            *(Data, Seats, Character, Choosing, Netplay, Errors, Store, Keeping, CacheDir),
+            *(Playing, Delay, Machine, Readers, Quiet, Verbose, Output),
         ),
         (Positional("policy", "snapshot or policy file"),),
     ),
@@ -128,6 +137,13 @@ COMMANDS: dict[str, Command] = {
         "Parse every game of a folder and keep it, so that later runs start at once.",
         (Netplay, Errors, Keeping, CacheDir, Readers, Quiet, Verbose, Output),
         (FOLDER,),
+    ),
+    "kmeans": Command(
+        "Learn from games which stick positions the classes of a policy should stand for.",
+        (
+            *(Data, Character, Choosing, Netplay, Errors, Store, Keeping, CacheDir),
+            *(Sticks, Readers, Quiet, Verbose, Output),
+        ),
     ),
     "cache list": Command("List the parsed games that are kept.", (CacheDir, Output)),
     "cache verify": Command(

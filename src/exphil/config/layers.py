@@ -38,6 +38,7 @@ class Settings:
     notices: tuple[str, ...]
     data: g.Data
     seats: g.Seats
+    character: g.Character
     choosing: g.Choosing
     netplay: g.Netplay
     balance: g.Balance
@@ -61,6 +62,10 @@ class Settings:
     verbose: g.Verbose
     output: g.Output
     page: g.Page
+    sticks: g.Sticks
+    actions: g.Actions
+    delay: g.Delay
+    delays: g.Delays
     playing: g.Playing
 
     def __init__(

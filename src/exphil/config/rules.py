@@ -120,6 +120,28 @@ def _styles_need_names(settings: Settings) -> Problem | None:
     return Problem("error", text, "drop one of them")
 
 
+def _one_set_of_centres_in_a_file(settings: Settings) -> Problem | None:
+    if settings["output"] is None or ".." not in settings["k"]:
+        return None
+    text = f"--k {settings['k']} compares numbers of centres and --output {settings['output']} holds one set of them"
+    return Problem("error", text, "without --output it prints the table; then --k 21 --output FILE, or another number")
+
+
+def _augmented_delay_follows_online(settings: Settings) -> Derived | Problem | None:
+    if not settings["online_robust"] or settings["frame_delay_augment"]:
+        return None
+    if settings.given("frame_delay_augment"):
+        return Problem("error", "--online-robust and --no-frame-delay-augment contradict", "drop one of them")
+    return Derived({"frame_delay_augment": True}, "implied by --online-robust")
+
+
+def _delays_have_an_order(settings: Settings) -> Problem | None:
+    low, high = settings["frame_delay_min"], settings["frame_delay_max"]
+    if not settings["frame_delay_augment"] or low <= high:
+        return None
+    return Problem("error", f"--frame-delay-min {low} is more than --frame-delay-max {high}", "swap or change them")
+
+
 def _embeddings_follow_mapping(settings: Settings) -> Derived | None:
     if not settings["mmap_embeddings"] or settings["cache_embeddings"] or settings["cache_augmented"]:
         return None
@@ -184,6 +206,15 @@ IDLE = (
     _idle("stride", lambda s: not s["temporal"] or (s["sequence_mode"] == "lanes" and not _no_memory(s)), "windows"),
     _idle("weight_decay", lambda s: s["optimizer"] in ("adam", "radam"), "--optimizer adamw, lamb or muon"),
     _idle("decay_steps", lambda s: s["lr_schedule"] == "constant", "another --lr-schedule"),
+    _idle("axis_buckets", lambda s: s["kmeans_centers"] is not None, "equal steps: no --kmeans-centers"),
+    _idle("umi_safe", lambda s: not s["stage_motion"], "--stage-motion: all else is in UMI's frames"),
+    _idle(
+        "frame_delay", lambda s: s["frame_delay_augment"], "one delay: no --frame-delay-augment", "frame_delay_augment"
+    ),
+    *(
+        _idle(name, lambda s: not s["frame_delay_augment"], "--frame-delay-augment")
+        for name in ("frame_delay_min", "frame_delay_max")
+    ),
     *(
         _idle(name, lambda s: not s["augment"], "--augment")
         for name in ("mirror_prob", "noise_prob", "noise_scale", "cache_augmented")
@@ -203,6 +234,7 @@ IDLE = (
 
 RULES: tuple[Rule, ...] = (
     Rule(("mmap_embeddings", "cache_embeddings", "cache_augmented"), _embeddings_follow_mapping),
+    Rule(("online_robust", "frame_delay_augment"), _augmented_delay_follows_online),
     Rule(("temporal", "backbone"), _temporal_follows_backbone),
     Rule(("temporal", "backbone"), _backbone_follows_temporal),
     Rule(("stride", "window_size", "loss_positions"), _stride_follows_loss),
@@ -211,8 +243,10 @@ RULES: tuple[Rule, ...] = (
     Rule(("hidden", "num_layers"), _layers_match_widths),
     Rule(("loss_positions", "sequence_mode"), _lanes_take_the_loss_everywhere),
     Rule(("warmup_steps", "decay_steps"), _warmup_ends_before_decay),
+    Rule(("frame_delay_augment", "frame_delay_min", "frame_delay_max"), _delays_have_an_order),
     Rule(("learn_player_styles", "num_player_names"), _styles_need_names),
     Rule(("stream_chunk_size", "stream_chunk_frames"), _one_way_to_stream),
+    Rule(("k", "output"), _one_set_of_centres_in_a_file),
     Rule(("cache_embeddings", "cache_augmented", "augment"), _embeddings_are_not_augmented),
     Rule(("cache_embeddings", "cache_augmented", "precompute"), _embeddings_are_precomputed),
     Rule(

@@ -1,7 +1,7 @@
 """The games of a set, one entry for each seat that is learned from.
 
 A *decision* is a pair of rows: the state of the first is answered by the own controller of the second
-(``game.time.answer``). An entry of n rows therefore holds n - ``AHEAD`` decisions. Entries are numbered rows end to
+(``game.time.answer``). An entry of n rows therefore holds n - ``ahead`` decisions. Entries are numbered rows end to
 end, as if they lay in one block; where the rows really are is the shelf's business.
 """
 
@@ -19,9 +19,6 @@ from exphil.features.players import Numbers
 from exphil.game.frames import Game
 from exphil.game.time import answer
 from exphil.replays.packing import Bytes, pack
-
-AHEAD: int = answer(0)
-"""Rows from a state to the controller that answers it."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +42,13 @@ class Corpus:
         shelf: The games, by ``Entry.game``.
         entries: Who they are.
         length: int64 ``(n,)``: rows of each entry.
+        delay: The most frames of delay that decisions leave room for.
     """
 
     shelf: Shelf
     entries: tuple[Entry, ...]
     length: NDArray[np.int64]
+    delay: int = 0
 
     @staticmethod
     def of(games: Iterable[tuple[Entry, Game]]) -> Corpus:
@@ -66,9 +65,14 @@ class Corpus:
         return np.cumsum(self.length) - self.length
 
     @property
+    def ahead(self) -> int:
+        """Rows from a state to the controller that answers it, at the most delay."""
+        return int(answer(0, self.delay))
+
+    @property
     def decisions(self) -> NDArray[np.int64]:
         """``(n,)``: decisions of each entry."""
-        return np.maximum(self.length - AHEAD, 0)
+        return np.maximum(self.length - self.ahead, 0)
 
     @property
     def digests(self) -> list[str]:
@@ -105,7 +109,7 @@ class Corpus:
     def part(self, games: set[int]) -> Corpus:
         """The entries of some files only, on the same shelf."""
         kept = [index for index, entry in enumerate(self.entries) if entry.game in games]
-        return Corpus(self.shelf, tuple(self.entries[index] for index in kept), self.length[kept])
+        return replace(self, entries=tuple(self.entries[index] for index in kept), length=self.length[kept])
 
     def styled(self, numbers: Numbers) -> Corpus:
         """The same entries with the styles that ``numbers`` gives to their players."""

@@ -14,6 +14,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -22,23 +23,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from exphil.data.corpus import AHEAD, Corpus
+from exphil.data.corpus import Corpus
 from exphil.data.kept import sum_of
-from exphil.data.loader import Encoded, Gathered
+from exphil.data.loader import Encoded, Gathered, shown
 from exphil.data.sampler import Pick
 from exphil.errors import OutputError
-from exphil.features import action
-from exphil.features.action import COMPONENTS
-from exphil.features.augment import mirror, noisy, with_noise
+from exphil.features.action import NUM_COMPONENTS, Codec
+from exphil.features.augment import mirror, mirror_controllers, noisy, with_noise
 from exphil.features.observation import Table
+from exphil.features.view import controllers
 from exphil.files import place
-from exphil.game.controller import controller_of
 from exphil.game.frames import Game, playing
 from exphil.replays.recording import Rollbacks
 from exphil.replays.store import LAYOUT
 
 _AT_ONCE = 4096  # rows encoded in one go
-_FORMAT = 2
+_FORMAT = 3
 Put = Callable[[int, int, NDArray[Any]], object]
 """Gets a plane, the number of a row, and records from there on."""
 ORIGINAL, MIRRORED, FIRST_NOISY = 0, 1, 2
@@ -68,7 +68,7 @@ def record(table: Table) -> np.dtype[Any]:
     fields: list[Any] = [
         ("floats", "<f4", (table.floats,)),
         ("ids", "<i2", (table.ids,)),
-        ("action", "u1", (len(COMPONENTS),)),
+        ("action", "u1", (NUM_COMPONENTS,)),
         ("playing", "u1"),
     ]
     size = np.dtype(fields).itemsize
@@ -77,23 +77,31 @@ def record(table: Table) -> np.dtype[Any]:
 
 def size_bytes(rows: int, table: Table, variants: Variants) -> int:
     """Bytes of the embeddings of so many rows."""
-    return (rows + 1) * variants.planes * record(table).itemsize
+    return (rows + 1) * variants.planes * record(read_of(table)).itemsize
 
 
-def key(corpus: Corpus, table: Table, variants: Variants, rollbacks: Rollbacks) -> str:
+def key(corpus: Corpus, table: Table, codec: Codec, variants: Variants, rollbacks: Rollbacks) -> str:
     """The name of a file: everything that its numbers depend on."""
     seats = [(entry.digest, entry.seat, entry.style) for entry in corpus.entries]
     rows = [_FORMAT, LAYOUT, rollbacks, seats, corpus.length.tolist()]
-    told = json.dumps([*rows, table.fingerprint, list(variants)])
+    told = json.dumps([*rows, read_of(table).fingerprint, codec.as_dict(), list(variants)])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def build(corpus: Corpus, table: Table, variants: Variants, put: Put, told: Callable[[int], None]) -> None:
+def read_of(table: Table) -> Table:
+    """The same layout without delay: recent controllers are in other rows, and are put there when a batch is made."""
+    return replace(table, max_delay=0)
+
+
+def build(
+    corpus: Corpus, table: Table, codec: Codec, variants: Variants, put: Put, told: Callable[[int], None]
+) -> None:
     """Encode every row of a corpus.
 
     Args:
         corpus: The games.
-        table: The feature table.
+        table: The feature table, without delay.
+        codec: What the classes of an action stand for.
         variants: What else is kept of a row.
         put: Keeps records.
         told: Hears how many rows are done.
@@ -104,33 +112,34 @@ def build(corpus: Corpus, table: Table, variants: Variants, put: Put, told: Call
         for first in range(0, len(rows), _AT_ONCE):
             game = Game(torch.from_numpy(rows[first : first + _AT_ONCE]))
             floats, ids = table.encode(game)
-            answers = action.encode(controller_of(game.players, 0))
+            held = controllers(game)
             part = np.zeros(len(game.rows), record(table))
             for plane in range(variants.planes):
-                shown, pressed = _variant(table, floats, answers, variants, plane, done)
-                part["floats"], part["ids"] = shown.numpy(), ids.numpy()
-                part["action"], part["playing"] = pressed.numpy(), playing(game).numpy()
+                seen, pressed = _variant(table, floats, held, variants, plane, done)
+                part["floats"], part["ids"] = seen.numpy(), ids.numpy()
+                part["action"], part["playing"] = codec.encode_floats(pressed).numpy(), playing(game).numpy()
                 put(plane, done, part)
             done += len(game.rows)
             told(done)
 
 
 def _variant(
-    table: Table, floats: Tensor, answers: Tensor, variants: Variants, plane: int, at: int
+    table: Table, floats: Tensor, held: Tensor, variants: Variants, plane: int, at: int
 ) -> tuple[Tensor, Tensor]:
     if plane == MIRRORED:
-        shown, pressed = mirror(table, floats[None], answers[None], torch.ones(1, dtype=torch.bool))
-        return shown[0], pressed[0]
+        yes = torch.ones(1, dtype=torch.bool)
+        return mirror(table, floats[None], yes)[0], mirror_controllers(held[None], yes)[0]
     if plane >= FIRST_NOISY:
         random = np.random.default_rng([plane, at])
         noise = random.normal(0, variants.noise_scale, (len(floats), len(noisy(table))))
-        return with_noise(table, floats, torch.from_numpy(noise.astype(np.float32))), answers
-    return floats, answers
+        return with_noise(table, floats, torch.from_numpy(noise.astype(np.float32))), held
+    return floats, held
 
 
 def opened(
     corpus: Corpus,
     table: Table,
+    codec: Codec,
     variants: Variants,
     path: Path,
     *,
@@ -144,6 +153,7 @@ def opened(
     Args:
         corpus: The games.
         table: The feature table.
+        codec: What the classes of an action stand for.
         variants: What else is kept of a row.
         path: The file.
         rollbacks: Which version of a frame that netplay rolled back the rows hold.
@@ -155,13 +165,13 @@ def opened(
         OutputError: the file cannot be written, or is somebody else's.
     """
     shape = variants.planes, int(corpus.length.sum()) + 1
-    name = key(corpus, table, variants, rollbacks)
+    name, table = key(corpus, table, codec, variants, rollbacks), read_of(table)
     if fresh or not _holds(path, name, shape, record(table)):
         if path.exists() and path.name != f"{name}.npy" and not sum_of(path).exists():
             what = "is there already and holds no embeddings; it was not touched"
             raise OutputError(what, str(path), "choose another --mmap-path")
         try:
-            _make(path, name, shape, lambda put: build(corpus, table, variants, put, told), record(table))
+            _make(path, name, shape, lambda put: build(corpus, table, codec, variants, put, told), record(table))
         except OSError as error:
             fix = "a disk with more room: --cache-dir, --mmap-path; or without --cache-embeddings and --cache-augmented"
             raise OutputError(f"embeddings cannot be written ({error.strerror or error})", str(path), fix) from error
@@ -224,11 +234,12 @@ class Embeddings:
     """
 
     def __init__(self, rows: NDArray[Any], window: int, table: Table) -> None:
-        self._rows, self._kind, self._length = rows, record(table), window + AHEAD
+        self._table, self._rows, self._kind = table, rows, record(read_of(table))
+        self._length = window + 1 + table.max_delay
         self._planes, self._fields = len(rows), dict(self._kind.fields or {})
 
     def gather(self, pick: Pick) -> Gathered:
-        """Records uint8 ``(B, window + AHEAD, size)``; what lies beyond a game's end weighs nothing."""
+        """Records uint8 ``(B, window + 1 + delay, size)``; what lies beyond a game's end weighs nothing."""
         noisy_planes = self._planes - FIRST_NOISY
         plane = np.where(pick.mirrored, MIRRORED, ORIGINAL) if self._planes > 1 else np.zeros(len(pick.first), np.int64)
         if noisy_planes > 0:
@@ -240,16 +251,19 @@ class Embeddings:
         return (torch.from_numpy(out.view(np.uint8).reshape(*out.shape, self._kind.itemsize)),)
 
     def encode(self, gathered: Gathered, pick: Pick, device: torch.device) -> Encoded:
-        """The numbers as they were kept; the first T states, answered by the last T controllers."""
-        rows = gathered[0].to(device, non_blocking=True)
+        """The numbers as they were kept: T states, answered by the last T controllers, and those before each answer."""
+        rows, most = gathered[0].to(device, non_blocking=True), self._table.max_delay
 
         def column(name: str, kind: torch.dtype) -> Tensor:
             leaf, at = self._fields[name][:2]
             return rows[..., at : at + leaf.itemsize].contiguous().view(kind)
 
-        floats, ids = column("floats", torch.float32), column("ids", torch.int16).long()
+        floats, delay = column("floats", torch.float32), torch.from_numpy(pick.delay).to(device)
+        held = floats[..., self._table.controller]
+        seen, recent = shown(floats, held, delay, most)
+        ids, _ = shown(column("ids", torch.int16).long(), held, delay, most)
         answers, played = column("action", torch.uint8).long(), column("playing", torch.uint8)[..., 0].bool()
-        return Encoded(floats[:, :-AHEAD], ids[:, :-AHEAD], answers[:, AHEAD:], played[:, :-AHEAD])
+        return Encoded(self._table.with_recent(seen, recent), ids, answers[:, 1 + most :], played[:, most:-1])
 
     def free(self, gathered: Gathered) -> None:
         """Nothing is used again: the numbers are in the batch."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.data.sampler import Pick, drawn, still
+from exphil.data.sampler import Pick, drawn, plain
 
 
 class _Tape(NamedTuple):
@@ -84,4 +84,4 @@ class Lanes:
         there = at < tape.cuts[1:]
         at = np.where(there, at, 0)
         decisions = np.where(there, tape.decisions[at], 0)
-        return Pick(tape.first[at], decisions, tape.opens[at] | (step == 0), tape.mirrored[at], still(self.batch))
+        return plain(tape.first[at], decisions, tape.opens[at] | (step == 0))._replace(mirrored=tape.mirrored[at])

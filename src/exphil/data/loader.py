@@ -2,6 +2,11 @@
 
 Rows are gathered and shipped packed; encoding happens on the training device. A batch is a pure function of (epoch,
 step): gathering ahead in the background changes when work is done, never what comes out.
+
+A stretch is laid out by its answers. ``most`` frames of delay fit in: decision t is answered by row ``most + 1 + t``
+whatever the delay, its state is row ``most - delay + t``. So every delay is
+judged on the same answers, none is lost at the end of a game, and the controllers before the answer are always those of
+rows ``t + 1`` to ``most + t``: the last ``delay`` of them are not seen yet, the others are.
 """
 
 from __future__ import annotations
@@ -14,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from exphil.data.corpus import AHEAD, Corpus
+from exphil.data.corpus import Corpus
 from exphil.data.sampler import Pick, Plan
-from exphil.features import action
-from exphil.features.augment import mirror, noisy, with_noise
-from exphil.features.observation import Table
-from exphil.game.controller import controller_of
+from exphil.features.action import Codec
+from exphil.features.augment import mirror, mirror_controllers, noisy, with_noise
+from exphil.features.observation import Recent, Table
+from exphil.features.view import controllers
 from exphil.game.frames import ROW_BYTES, Game, playing
 
 
@@ -27,7 +32,7 @@ class Batch(NamedTuple):
     """B stretches of T decisions, on the training device.
 
     Attributes:
-        floats: ``(B, T, F)``; ids: int64 ``(B, T, I)``; action: int64 ``(B, T, 13)``, what was pressed next.
+        floats: ``(B, T, F)``; ids: int64 ``(B, T, I)``; action: int64 ``(B, T, 13)``, what answered each state.
         weight: ``(B, T)``: 1 where the decision counts, 0 for padding and for frames on which nobody plays.
         is_first: bool ``(B, T)``: the carried state restarts before this decision.
     """
@@ -56,6 +61,36 @@ class Encoded(NamedTuple):
     playing: Tensor
 
 
+class Shown(NamedTuple):
+    """What a policy is shown of a stretch: ``states`` ``(B, window, …)`` of what was given, and what it held since."""
+
+    states: Tensor
+    recent: Recent | None
+
+
+def shown(rows: Tensor, controllers: Tensor, delay: Tensor, most: int) -> Shown:
+    """The states of some stretches, and the controllers before each answer.
+
+    Args:
+        rows: ``(B, window + 1 + most, …)``: rows of any kind.
+        controllers: ``(B, window + 1 + most, 13)``: the controller floats of the same rows.
+        delay: int64 ``(B,)``, at most ``most``.
+        most: The most frames of delay that there is room for.
+    """
+    window = rows.shape[1] - 1 - most
+    if not most:
+        return Shown(rows[:, :window], None)
+    first = most - delay
+    if bool((first == first[0]).all()):
+        states = rows[:, int(first[0]) : int(first[0]) + window]
+    else:
+        places = first[:, None] + torch.arange(window, device=rows.device)
+        states = rows[torch.arange(len(rows), device=rows.device)[:, None], places]
+    width = controllers.shape[-1]
+    between = controllers[:, 1:-1].reshape(len(rows), -1).unfold(1, most * width, width)  # oldest first
+    return Shown(states, Recent(between, delay[:, None]))
+
+
 class Source(Protocol):
     """Where the numbers of a pick come from."""
 
@@ -79,15 +114,17 @@ class Rows:
         corpus: The games.
         window: Decisions of a stretch.
         table: The feature table.
+        codec: What the classes of an action stand for.
         noise_scale: Standard deviation of the noise that a pick asks for, in numbers of the table.
     """
 
-    def __init__(self, corpus: Corpus, window: int, table: Table, noise_scale: float = 0.0) -> None:
-        self._corpus, self._length, self._table, self._noise_scale = corpus, window + AHEAD, table, noise_scale
+    def __init__(self, corpus: Corpus, window: int, table: Table, codec: Codec, noise_scale: float = 0.0) -> None:
+        self._corpus, self._length, self._table, self._codec = corpus, window + corpus.ahead, table, codec
+        self._noise_scale = noise_scale
         self._buffers: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
 
     def gather(self, pick: Pick) -> Gathered:
-        """Packed rows uint8 ``(B, window + AHEAD, ROW_BYTES)``, and which stretches are not plain.
+        """Packed rows uint8 ``(B, window + ahead, ROW_BYTES)``, and which stretches are not plain.
 
         Memory is used again: fresh pages for every batch cost more than the copy.
         """
@@ -100,16 +137,20 @@ class Rows:
         return torch.from_numpy(rows), torch.from_numpy(touched)
 
     def encode(self, gathered: Gathered, pick: Pick, device: torch.device) -> Encoded:
-        """The first T states, answered by the last T controllers."""
+        """T states, answered by the last T controllers; which states depends on the delay."""
         rows = gathered[0].pin_memory() if device.type == "cuda" else gathered[0]
-        game = Game(rows.to(device, non_blocking=True))
-        floats, ids = self._table.encode(game[:, :-AHEAD])
-        answers = action.encode(controller_of(game[:, AHEAD:].players, 0))
+        game, most = Game(rows.to(device, non_blocking=True)), self._table.max_delay
+        held = controllers(game)
+        delay = torch.from_numpy(pick.delay).to(device)
+        states, recent = shown(game.elements("int32"), held, delay, most)  # four bytes at a time are picked faster
+        floats, ids = self._table.encode(Game(states.view(torch.uint8)), recent)
+        answers = held[:, 1 + most :]
         if pick.mirrored.any():
-            floats, answers = mirror(self._table, floats, answers, torch.from_numpy(pick.mirrored).to(device))
+            mirrored = torch.from_numpy(pick.mirrored).to(device)
+            floats, answers = mirror(self._table, floats, mirrored), mirror_controllers(answers, mirrored)
         if pick.noise.any():
             floats = self._noisy(floats, pick)
-        return Encoded(floats, ids, answers, playing(game[:, :-AHEAD]))
+        return Encoded(floats, ids, self._codec.encode_floats(answers), playing(game[:, most:-1]))
 
     def _noisy(self, floats: Tensor, pick: Pick) -> Tensor:
         """The same noise for the same pick, on one kind of device."""

@@ -19,6 +19,7 @@ class Pick(NamedTuple):
         is_first: bool ``(B,)``: the carried state must restart here.
         mirrored: bool ``(B,)``: left and right change places.
         noise: int64 ``(B,)``: which noise is added; 0 is none.
+        delay: int64 ``(B,)``: how many frames late it answers.
     """
 
     first: NDArray[np.int64]
@@ -26,6 +27,7 @@ class Pick(NamedTuple):
     is_first: NDArray[np.bool_]
     mirrored: NDArray[np.bool_]
     noise: NDArray[np.int64]
+    delay: NDArray[np.int64]
 
 
 class Plan(Protocol):
@@ -67,9 +69,10 @@ class Noisy:
         return self._plan.pick(epoch, step)._replace(noise=drawn)
 
 
-def still(batch: int) -> NDArray[np.int64]:
-    """No noise for any of a batch."""
-    return np.zeros(batch, np.int64)
+def plain(first: NDArray[np.int64], decisions: NDArray[np.int64], is_first: NDArray[np.bool_]) -> Pick:
+    """Stretches as they are: not mirrored, no noise, no delay."""
+    none = np.zeros(len(first), np.int64)
+    return Pick(first, decisions, is_first, np.zeros(len(first), np.bool_), none, none)
 
 
 def drawn(random: np.random.Generator, count: int, weights: NDArray[np.float64] | None) -> NDArray[np.int64]:

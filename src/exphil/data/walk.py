@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.data.sampler import Pick, still
+from exphil.data.sampler import Pick, plain
 
 
 class Walk:
@@ -38,10 +38,4 @@ class Walk:
         """Chunk ``step``; all rows restart where a group begins."""
         group, at = self._group[step], int(self._chunk[step]) * self.window
         count = np.clip(self._decisions[group] - at, 0, self.window)
-        return Pick(
-            np.where(count > 0, self._first[group] + at, 0),
-            count,
-            np.full(self.batch, at == 0),
-            np.zeros(self.batch, np.bool_),
-            still(self.batch),
-        )
+        return plain(np.where(count > 0, self._first[group] + at, 0), count, np.full(self.batch, at == 0))

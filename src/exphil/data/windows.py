@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.data.sampler import Pick, drawn, still
+from exphil.data.sampler import Pick, drawn, plain
 from exphil.errors import DataError
 
 
@@ -85,4 +85,4 @@ class Windows:
         there = np.arange(self.batch) < len(chosen)
         flip = np.random.default_rng([self._seed, 3, epoch, step]).random(self.batch) < self._mirror
         first = self._first[entry] + offset
-        return Pick(first, np.where(there, count, 0), np.ones(self.batch, np.bool_), flip, still(self.batch))
+        return plain(first, np.where(there, count, 0), np.ones(self.batch, np.bool_))._replace(mirrored=flip)

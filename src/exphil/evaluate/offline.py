@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from exphil.data import baselines
 from exphil.data.loader import Loader
 from exphil.errors import DataError
-from exphil.features.action import COMPONENTS, NUM_BUTTONS
+from exphil.features.action import NUM_BUTTONS, Codec
 from exphil.models.policy import Policy
 
 TOP = 3
@@ -27,8 +27,9 @@ Counts = NDArray[np.float64]
 class _Tally:
     """Sums over decisions."""
 
-    def __init__(self) -> None:
-        n = len(COMPONENTS)
+    def __init__(self, codec: Codec) -> None:
+        self.names = [component.name for component in codec.components]
+        n = len(self.names)
         self.frames = 0.0
         self.loss = np.zeros(n)
         self.right = np.zeros(n)
@@ -64,14 +65,14 @@ class _Tally:
                 self.expected[index] += np.exp(log_prob[:, 1]).sum()
         self.whole += all_right.sum()
 
+    def by_component(self, sums: Counts) -> dict[str, float]:
+        """The mean over decisions of each component."""
+        means = sums / max(self.frames, 1.0)
+        return {name: float(mean) for name, mean in zip(self.names, means, strict=True)}
 
-def _loss(sums: Counts, frames: float) -> dict[str, float]:
-    per_frame = sums / max(frames, 1.0)
-    return {"total": float(per_frame.sum())} | {c.name: float(v) for c, v in zip(COMPONENTS, per_frame, strict=True)}
-
-
-def _by_component(sums: Counts, frames: float) -> dict[str, float]:
-    return {c.name: float(v) for c, v in zip(COMPONENTS, sums / max(frames, 1.0), strict=True)}
+    def loss_of(self, sums: Counts) -> dict[str, float]:
+        """The same, and their sum."""
+        return {"total": float(sums.sum() / max(self.frames, 1.0))} | self.by_component(sums)
 
 
 def _share(part: float, whole: float) -> float | None:
@@ -81,18 +82,18 @@ def _share(part: float, whole: float) -> float | None:
 def _report(tally: _Tally, games: int, entries: int) -> dict[str, Any]:
     frames = tally.frames
     buttons = {
-        component.name: {
+        name: {
             "precision": _share(tally.both[index], tally.predicted[index]),
             "recall": _share(tally.both[index], tally.pressed[index]),
             "press_rate": _share(tally.pressed[index], frames),
             "press_rate_predicted": _share(tally.expected[index], frames),
         }
-        for index, component in enumerate(COMPONENTS[:NUM_BUTTONS])
+        for index, name in enumerate(tally.names[:NUM_BUTTONS])
     }
     calibration = {}
-    for index, component in enumerate(COMPONENTS):
+    for index, name in enumerate(tally.names):
         count, gap = tally.count[index], np.abs(tally.confidence[index] - tally.hits[index])
-        calibration[component.name] = {
+        calibration[name] = {
             "expected_error": float(gap.sum() / max(frames, 1.0)),
             "bins": [
                 {
@@ -108,10 +109,10 @@ def _report(tally: _Tally, games: int, entries: int) -> dict[str, Any]:
         "games": games,
         "players": entries,
         "frames": int(frames),
-        "loss": _loss(tally.loss, frames),
-        "baselines": {name: {"loss": _loss(sums, frames)} for name, sums in tally.baselines.items()},
-        "accuracy": {"whole_action": tally.whole / max(frames, 1.0)} | _by_component(tally.right, frames),
-        "top3": {c: v for c, v in _by_component(tally.top, frames).items() if c not in buttons},
+        "loss": tally.loss_of(tally.loss),
+        "baselines": {name: {"loss": tally.loss_of(sums)} for name, sums in tally.baselines.items()},
+        "accuracy": {"whole_action": tally.whole / max(frames, 1.0)} | tally.by_component(tally.right),
+        "top3": {c: v for c, v in tally.by_component(tally.top).items() if c not in buttons},
         "buttons": buttons,
         "calibration": calibration,
     }
@@ -130,7 +131,7 @@ def measure(policy: Policy, loader: Loader, fitted: dict[str, Any]) -> dict[str,
         DataError: no decision counts.
     """
     policy.eval()
-    tally = _Tally()
+    tally = _Tally(policy.codec)
     state = policy.initial_state(loader.plan.batch)
     for step in range(loader.steps(0)):
         batch = loader.load(0, step)
@@ -139,7 +140,7 @@ def measure(policy: Policy, loader: Loader, fitted: dict[str, Any]) -> dict[str,
         counts = batch.weight > 0
         taken, before = batch.action[counts].cpu().numpy(), held[counts].cpu().numpy()
         tally.add([part[counts].cpu().double().numpy() for part in log_probs], taken)
-        for name, found in baselines.log_probs(fitted, before, taken).items():
+        for name, found in baselines.log_probs(fitted, policy.codec, before, taken).items():
             tally.baselines[name] -= found.sum(0)
     if not tally.frames:
         raise DataError("no decision in these games counts", fix="--all-frames counts what is played by nobody, too")

@@ -1,8 +1,9 @@
 """Games that were never played, made from those that were: left and right change places, and noise.
 
-Only what has a side changes: positions, facings, horizontal speeds and sticks. Everything keeps its name: buttons, L
-and R, action states. What is not symmetric in the game itself is taken as if it were: Randall's round, the heights of
-Fountain of Dreams' platforms, Pokemon Stadium's transformations, and 2 units of Yoshi's Story's blast zones.
+Only what has a side changes: positions, facings, horizontal speeds and sticks, of both players, their Nanas, items and
+what moves on the stage (Fountain of Dreams' platforms change places). Everything keeps its name: buttons, L and R,
+action states. What is not symmetric in the game itself is taken as if it were: the way round that Randall goes, Pokemon
+Stadium's transformations, and 2 units of Yoshi's Story's blast zones.
 
 Noise is added to what is measured on a scale: positions, speeds and percents of the two players. Who draws it is not
 this module's business.
@@ -10,31 +11,37 @@ this module's business.
 
 from __future__ import annotations
 
-from exphil.features.action import AXIS_CLASSES, COMPONENTS
+import numpy as np
+
 from exphil.features.observation import Table
+from exphil.features.rows import CONTROLLER
+from exphil.features.view import Constant
 from exphil.game.frames import Array, namespace
 
 NOISY = frozenset(("percent", "x", "y", "speed_air_x", "speed_ground_x", "speed_y", "speed_x_attack", "speed_y_attack"))
 """The rows of a player that get noise; a noise of 0.01 is 0.2 units of a position, 1 percent, 0.02 units of speed."""
 
-_SIDED = [component.name in ("main_x", "c_x") for component in COMPONENTS]
+_SIGNS = Constant(np.concatenate([np.full(row.width, row.mirror) for row in CONTROLLER]).astype(np.float32))
 
 
-def mirror(table: Table, floats: Array, action: Array, mirrored: Array) -> tuple[Array, Array]:
-    """Mirror some stretches of a batch; doing it twice gives the batch back, bit for bit.
+def mirror(table: Table, floats: Array, mirrored: Array) -> Array:
+    """Mirror the floats of some stretches; doing it twice gives them back, bit for bit.
 
     Args:
         table: The layout of the floats.
         floats: ``(B, T, floats)``.
-        action: int64 ``(B, T, 13)``.
         mirrored: bool ``(B,)``: which stretches.
     """
-    module, device = namespace(floats), floats.device
-    chosen = mirrored[:, None, None]
-    signs = module.asarray(table.mirror, device=device)
-    sided = module.asarray(_SIDED, device=device)
-    turned = module.where(sided, AXIS_CLASSES - 1 - action, action)
-    return module.where(chosen, floats * signs, floats), module.where(chosen, turned, action)
+    return _turned(floats, table.mirror.on(floats), mirrored)
+
+
+def mirror_controllers(controllers: Array, mirrored: Array) -> Array:
+    """The same for controller floats ``(B, T, 13)``: what was pressed, before it is encoded to classes."""
+    return _turned(controllers, _SIGNS.on(controllers), mirrored)
+
+
+def _turned(floats: Array, signs: Array, mirrored: Array) -> Array:
+    return floats * namespace(floats).where(mirrored[:, None, None], signs, 1.0)
 
 
 def noisy(table: Table) -> list[int]:

@@ -15,6 +15,12 @@ from exphil.game.frames import Array, Group
 
 STICK_STEPS = 80
 TRIGGER_STEPS = 140
+STICK_FLOOR = 23 / STICK_STEPS
+"""The least position of an axis that is not rest (0.2875): the game reads a smaller one as 0. None of 1.7 million stick
+positions of people in the shared replays lies between."""
+TRIGGER_FLOOR = 43 / TRIGGER_STEPS
+"""The least depth that does anything: the game reads a shallower trigger as at rest. In 433,784 player-frames of the
+shared replays there is none between 0 and 43/140, and the lightest shields stand at 43/140."""
 
 
 class Controller(NamedTuple):

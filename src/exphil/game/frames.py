@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from exphil.game.time import GO_FRAME, answer
 
-SCHEMA_VERSION = 2
-"""1: first layout. 2: the moving parts of stages. Raise it, and add the reason here, whenever ROW changes its meaning
-or its order."""
+SCHEMA_VERSION = 3
+"""1: first layout. 2: the moving parts of stages. 3: ``lacks`` tells whether Stadium and Whispy are known.
+Raise it, and add the reason here, whenever ROW changes its meaning or its order."""
 
 Array = Any
 """A numpy array or a torch tensor; numpy cannot be asked to name the other without importing it."""
@@ -40,6 +40,8 @@ class Lacks(IntFlag):
     STATE = 32  # Slippi < 2.0: on_ground, jumps and hitstun
     ACTION_FRAME = 64  # Slippi < 0.2
     PLATFORMS = 128  # Slippi < 3.18, on Fountain of Dreams
+    STADIUM = 256  # Slippi < 3.18, on Pokemon Stadium unless frozen
+    WHISPY = 512  # Slippi < 3.18, on Dream Land
 
 
 PLAYER = np.dtype(

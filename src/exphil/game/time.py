@@ -21,6 +21,8 @@ on frame 0, 25 of them on frame -39, and nobody before it."""
 FRAMES_PER_SECOND = 60
 MAX_FRAMES = 28_800
 """Eight minutes: the tournament clock."""
+MAX_DELAY = 60
+"""The most frames of delay that a policy may have: a second."""
 
 T = TypeVar("T")
 
@@ -31,10 +33,10 @@ def answer(frame: Any, delay: int = 0) -> Any:
 
 
 class DelayLine(Generic[T]):
-    """The queue between deciding on a controller and pressing it.
+    """The queue between deciding on a controller and seeing it act.
 
     Args:
-        total: Frames of delay that the policy was trained with.
+        total: Frames of delay that the policy answers with.
         environment_delay: The part that the environment itself adds (UMI's arena, netplay's buffer).
         neutral: What is pressed until the first decision comes through.
 
@@ -50,17 +52,19 @@ class DelayLine(Generic[T]):
                 "delay",
                 f"play a policy trained with --frame-delay {environment_delay} or more",
             )
-        self._queue = deque([neutral] * own)
+        self._queue, self._own = deque([neutral] * total), own
 
     @property
     def pending(self) -> tuple[T, ...]:
-        """What is decided and not yet pressed, next first."""
+        """What is decided and not yet seen, oldest first: ``total`` of them, the environment's part among them."""
         return tuple(self._queue)
 
     def push(self, decided: T) -> T:
         """Take this frame's decision and give what is pressed now."""
         self._queue.append(decided)
-        return self._queue.popleft()
+        pressed = self._queue[-1 - self._own]
+        self._queue.popleft()
+        return pressed
 
     def change(self, change: Callable[[T], T]) -> None:
         """Change all that is pending, as when another game begins in some of the rows that the items hold."""

@@ -13,16 +13,15 @@ all).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from exphil.features.action import COMPONENTS, NUM_BUTTONS
+from exphil.features.action import NUM_BUTTONS
 
-_AXES = COMPONENTS[NUM_BUTTONS:]
 _STAY = 4.0
 """Log-odds of holding a class at the start of training. 5 learns worse, and so does starting at the copy-previous
 baseline itself (1.64 and 1.70 nats against 1.55 after 100 updates of bench/learn.py): the head must first undo it."""
@@ -45,26 +44,30 @@ class Head(nn.Module):
 
     Args:
         size: Width of the features.
+        classes: ``(13,)``: classes of each component, the buttons first.
         residual: Width of the residual that collects what was chosen.
         hidden: Width of each component's own layer.
         dropout: Share of each component's own layer dropped in training, [0, 1).
         autoregressive: False makes every component blind to the others, for comparison.
     """
 
-    def __init__(self, size: int, residual: int, hidden: int, dropout: float, autoregressive: bool) -> None:
+    def __init__(
+        self, size: int, classes: Sequence[int], residual: int, hidden: int, dropout: float, autoregressive: bool
+    ) -> None:
         super().__init__()
+        axes = classes[NUM_BUTTONS:]
         self.enter = nn.Linear(size, residual)
         self.norm = nn.LayerNorm(residual)
-        self.layer = nn.ModuleList(nn.Linear(residual, hidden) for _ in range(1 + len(_AXES)))
-        self.out = nn.ModuleList(nn.Linear(hidden, n) for n in (NUM_BUTTONS, *(c.classes for c in _AXES)))
-        self.stay = nn.ParameterList(nn.Parameter(_STAY * torch.eye(c.classes)) for c in _AXES)
+        self.layer = nn.ModuleList(nn.Linear(residual, hidden) for _ in range(1 + len(axes)))
+        self.out = nn.ModuleList(nn.Linear(hidden, n) for n in (NUM_BUTTONS, *axes))
+        self.stay = nn.ParameterList(nn.Parameter(_STAY * torch.eye(n)) for n in axes)
         self.stay_pressed = nn.Parameter(torch.tensor([[-_STAY] * NUM_BUTTONS, [_STAY] * NUM_BUTTONS]))
         for out in self.out:
             nn.init.zeros_(out.weight)  # type: ignore[arg-type]
         if autoregressive:
             self.among = nn.Parameter(torch.zeros(NUM_BUTTONS, NUM_BUTTONS))
             self.told_buttons = nn.Parameter(torch.zeros(NUM_BUTTONS, residual))
-            self.told = nn.ParameterList(nn.Parameter(torch.zeros(c.classes, residual)) for c in _AXES[:-1])
+            self.told = nn.ParameterList(nn.Parameter(torch.zeros(n, residual)) for n in axes[:-1])
         self.dropout = nn.Dropout(dropout)
         self.autoregressive = autoregressive
 

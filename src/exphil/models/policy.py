@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from exphil.features import action
+from exphil.features.action import Codec
+from exphil.features.observation import Table
 from exphil.models.backbone import Backbone, State, restart
 from exphil.models.embed import Embed
 from exphil.models.head import Choice, Head
@@ -25,13 +26,14 @@ class Policy(nn.Module):
         embed: Floats and ids to one vector a frame.
         backbone: Frames to frames with memory.
         head: Features to actions.
-        controller: Where the own controller stands among the floats: the action held now.
+        table: The layout of the floats: where the controller stands that is held before the answer.
+        codec: What the classes of an action stand for.
     """
 
-    def __init__(self, embed: Embed, backbone: Backbone, head: Head, controller: slice) -> None:
+    def __init__(self, embed: Embed, backbone: Backbone, head: Head, table: Table, codec: Codec) -> None:
         super().__init__()
         self.embed, self.backbone, self.head = embed, backbone, head
-        self._controller = controller
+        self.table, self.codec = table, codec
 
     def initial_state(self, batch: int) -> State:
         """The state before the first frame of ``batch`` games."""
@@ -40,9 +42,9 @@ class Policy(nn.Module):
     def features(
         self, floats_BTF: Tensor, ids_BTI: Tensor, state: State, is_first_BT: Tensor | None
     ) -> tuple[Tensor, Tensor, State]:
-        """Features ``(B, T, D)``, the action held at each frame ``(B, T, 13)``, and the state afterwards."""
+        """Features ``(B, T, D)``, the action held before each answer ``(B, T, 13)``, and the state afterwards."""
         features_BTD, state = self.backbone(self.embed(floats_BTF, ids_BTI), state, is_first_BT)
-        return features_BTD, action.encode_floats(floats_BTF[..., self._controller]), state
+        return features_BTD, self.codec.encode_floats(floats_BTF[..., self.table.held]), state
 
     def score(
         self, floats_BTF: Tensor, ids_BTI: Tensor, action_BTA: Tensor, state: State, is_first_BT: Tensor | None

@@ -7,16 +7,22 @@ through the action codec.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exphil.envs.environment import Frame
-from exphil.features import action
-from exphil.features.observation import Table
-from exphil.game.controller import Controller, neutral
+from exphil.errors import OptionError
+from exphil.features.action import NUM_COMPONENTS, Codec, controller
+from exphil.features.observation import Recent, Table
+from exphil.features.view import controllers
+from exphil.game.controller import Controller
+from exphil.game.frames import Game
 from exphil.game.time import DelayLine
+
+Floats = NDArray[np.float32]
 
 
 class Act(Protocol):
@@ -67,21 +73,23 @@ class Agent:
     Args:
         player: The policy.
         table: The feature table it was trained with.
+        codec: What the classes of its actions stand for.
         seat: 0 or 1, in port order.
         games: E.
         seed: Of the draws; None takes the likeliest action always, which can freeze in place.
-        delay: Frames of delay that the policy was trained with.
+        delay: Frames of delay that it answers with; the table has room for them.
         environment_delay: The part of it that the world adds.
         style: Number of the player it plays like, in the policy's registry; 0 is nobody in particular.
 
     Raises:
-        OptionError: when the world alone is slower than the policy.
+        OptionError: when the policy never learned to answer that late, or the world alone is slower.
     """
 
     def __init__(
         self,
         player: Player,
         table: Table,
+        codec: Codec,
         seat: int,
         games: int,
         seed: int | None,
@@ -89,25 +97,43 @@ class Agent:
         environment_delay: int = 0,
         style: int = 0,
     ) -> None:
-        self._player, self._table, self._seat, self._games, self._style = player, table, seat, games, style
+        if delay > table.max_delay:
+            what = f"the policy answers at most {table.max_delay} frames late; {delay} was asked for"
+            raise OptionError(what, "delay", f"play a policy trained with --frame-delay {delay}")
+        self._player, self._table, self._codec, self._seat, self._games = player, table, codec, seat, games
+        self._style, self._delay = style, np.full(games, delay)
         self._random = None if seed is None else np.random.default_rng(seed)
         self._state = player.initial_state(games)
-        self._line: DelayLine[Controller] = DelayLine(delay, environment_delay, neutral(games))
+        nothing = np.zeros((games, NUM_COMPONENTS), np.float32)
+        self._line: DelayLine[Floats] = DelayLine(delay, environment_delay, nothing)
+        self._seen = deque([nothing] * (table.max_delay - delay), table.max_delay - delay)
 
     def step(self, frame: Frame) -> Decision:
         """See a frame, decide, press."""
         seen = frame.game.seen_from(self._seat)  # a copy: the world's own rows keep their style
         seen.players.style[..., 0] = self._style
-        floats, ids = self._table.encode(seen)
+        if frame.is_first.any():
+            self._forget(frame.is_first)
+        floats, ids = self._table.encode(seen, self._recent(seen))
         uniform = None
         if self._random is not None:
-            uniform = self._random.random((self._games, len(action.COMPONENTS)), np.float32)
+            uniform = self._random.random((self._games, NUM_COMPONENTS), np.float32)
         act, self._state = self._player.act(floats, ids, self._state, frame.is_first, uniform)
-        if frame.is_first.any():
-            self._line.change(lambda pending: _let_go(pending, frame.is_first))
-        pressed = self._line.push(action.decode(act.action))
-        return Decision(pressed, act.action, act.log_prob.sum(-1))
+        pressed = self._line.push(self._codec.decode_floats(act.action))
+        return Decision(controller(pressed), act.action, act.log_prob.sum(-1))
 
+    def _forget(self, where: NDArray[np.bool_]) -> None:
+        """Another game begins in some rows: nothing was held there."""
 
-def _let_go(controller: Controller, where: NDArray[np.bool_]) -> Controller:
-    return Controller(*(np.where(where, np.zeros_like(column), column) for column in controller))
+        def let_go(held: Floats) -> Floats:
+            return np.where(where[:, None], np.float32(0), held)
+
+        self._line.change(let_go)
+        self._seen.extend([let_go(held) for held in self._seen])
+
+    def _recent(self, game: Game) -> Recent | None:
+        """The controllers before the answer: those seen up to this frame, and those decided and not yet seen."""
+        if not self._table.max_delay:
+            return None
+        self._seen.append(controllers(game))
+        return Recent(np.concatenate([*self._seen, *self._line.pending], -1), self._delay)

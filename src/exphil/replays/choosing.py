@@ -40,8 +40,8 @@ class Choice:
     """Games whose quality is at least this, 0 to 100."""
     allow_missing: bool = False
     """Take games that lack columns of ``needed`` all the same."""
-    needed: Lacks = ~(Lacks.HITLAG | Lacks.PLATFORMS)
-    """The columns that are read; all by default but those that the feature table does not know."""
+    needed: Lacks = ~(Lacks.HITLAG | Lacks.PLATFORMS | Lacks.STADIUM | Lacks.WHISPY)
+    """The columns that are read; all by default but those that the default feature table does not read."""
     everything: bool = False
     """Every game of two that can be read, both players, whatever else stands here: for filling a store."""
 

@@ -15,6 +15,7 @@ from exphil.errors import ReplayError
 from exphil.game.frames import ITEM, PLAYER, ROW, ROW_BYTES, Game, Lacks
 from exphil.game.ids import Stage
 from exphil.replays import events, kernels
+from exphil.replays.container import Start
 from exphil.replays.events import Table, Tables
 from exphil.replays.recording import Columns, Recording, views
 
@@ -32,6 +33,8 @@ RECORDED_FROM = {
     Lacks.ITEM_OWNER: (3, 6),
     Lacks.HITLAG: (3, 8),
     Lacks.PLATFORMS: (3, 18),
+    Lacks.STADIUM: (3, 18),
+    Lacks.WHISPY: (3, 18),
 }
 """The first Slippi version that records the columns of each bit."""
 
@@ -44,8 +47,26 @@ _WITNESS = {
     Lacks.ITEM_OWNER: (events.ITEM, "owner"),
     Lacks.HITLAG: (events.POST, "hitlag"),
     Lacks.PLATFORMS: (events.PLATFORM, "height"),
+    Lacks.STADIUM: (events.STADIUM, "type"),
+    Lacks.WHISPY: (events.WHISPY, "direction"),
 }
 """The last field, in the order of the file, that the columns of each bit are made of."""
+
+
+_MOVES_ON = {
+    Lacks.PLATFORMS: Stage.FOUNTAIN_OF_DREAMS,
+    Lacks.STADIUM: Stage.POKEMON_STADIUM,
+    Lacks.WHISPY: Stage.DREAM_LAND,
+}
+
+
+def standing_still(start: Start) -> Lacks:
+    """The columns of what does not move in this game: their zeros are true, whatever the version."""
+    found = Lacks(0)
+    for bit, stage in _MOVES_ON.items():
+        if start.stage != stage or (bit == Lacks.STADIUM and start.frozen_stadium):
+            found |= bit
+    return found
 
 
 def lacks(recording: Recording) -> Lacks:
@@ -56,9 +77,7 @@ def lacks(recording: Recording) -> Lacks:
             found |= bit
     if not len(recording.items):
         found &= ~Lacks.ITEM_OWNER
-    if recording.start.stage != Stage.FOUNTAIN_OF_DREAMS:
-        found &= ~Lacks.PLATFORMS
-    return found
+    return found & ~standing_still(recording.start)
 
 
 def _shared(source: np.dtype[np.void], target: np.dtype[np.void], names: set[str]) -> Tables:

@@ -16,7 +16,6 @@ from typing import Any
 
 from exphil.errors import ReplayError
 from exphil.game.frames import Game, Lacks
-from exphil.game.ids import Stage
 from exphil.replays import container, recording, seats
 from exphil.replays.container import Start
 from exphil.replays.recording import End, Recording, Rollbacks
@@ -112,7 +111,7 @@ def lacking_by_version(start: Start) -> Lacks:
     for bit, version in RECORDED_FROM.items():
         if start.version[:2] < version and bit != Lacks.ITEM_OWNER:
             lacks |= bit
-    return lacks if start.stage == Stage.FOUNTAIN_OF_DREAMS else lacks & ~Lacks.PLATFORMS
+    return lacks & ~seats.standing_still(start)
 
 
 def _with_codes(start: Start, metadata: dict[str, Any]) -> Start:

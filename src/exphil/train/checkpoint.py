@@ -41,6 +41,7 @@ class PolicyFile:
         baselines: As ``data.baselines`` wrote them.
         training: Name, seed, updates, losses and the like, for people.
         players: The registry of player styles as ``features.players`` wrote it; empty without styles.
+        actions: The codec of actions as ``features.action`` wrote it; empty in files from before there was a choice.
     """
 
     weights: dict[str, Tensor]
@@ -49,6 +50,7 @@ class PolicyFile:
     baselines: dict[str, Any]
     training: dict[str, Any]
     players: dict[str, Any] = field(default_factory=dict)
+    actions: dict[str, Any] = field(default_factory=dict)
 
 
 def save_snapshot(path: Path, snapshot: Mapping[str, Any]) -> None:
@@ -97,6 +99,7 @@ def save_policy(path: Path, file: PolicyFile) -> None:
         "baselines": file.baselines,
         "training": file.training,
         "players": file.players,
+        "actions": file.actions,
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in file.weights.items()}
     text = json.dumps(words)
@@ -141,7 +144,8 @@ def load_policy(path: Path) -> PolicyFile:
 
 def _policy_file(weights: dict[str, Tensor], words: Mapping[str, Any]) -> PolicyFile:
     known = {name: words[name] for name in ("config", "fingerprint", "baselines", "training")}
-    return PolicyFile(weights, **known, players=words.get("players", {}))  # files from before styles have none
+    younger = {name: words.get(name, {}) for name in ("players", "actions")}  # older files have none
+    return PolicyFile(weights, **known, **younger)
 
 
 def save_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -92,6 +92,7 @@ class Identity:
     games: Mapping[str, list[str]]  # digests of the files learned from and held out
     provenance: Mapping[str, Any]
     players: Mapping[str, Any] = field(default_factory=dict)  # the registry of styles; empty without styles
+    actions: Mapping[str, Any] = field(default_factory=dict)  # the codec of actions
 
 
 def save(run: Run, files: RunFiles, identity: Identity, ending: str = "") -> Path:
@@ -115,6 +116,7 @@ def save(run: Run, files: RunFiles, identity: Identity, ending: str = "") -> Pat
         "baselines": dict(identity.baselines),
         "training": training,
         "players": dict(identity.players),
+        "actions": dict(identity.actions),
     }
     checkpoint.save_snapshot(target.snapshot, {**run.snapshot(), **words, "provenance": dict(identity.provenance)})
     checkpoint.save_policy(target.policy, checkpoint.PolicyFile(weights=run.policy.state_dict(), **words))

@@ -1,0 +1,52 @@
+"""What a run's actions stand for, and how late they come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from exphil.config.layers import Settings
+from exphil.errors import OptionError
+from exphil.features.action import Codec
+from exphil.features.kmeans import Centres
+
+
+def codec(settings: Settings, snapshot: Mapping[str, Any] | None = None) -> Codec:
+    """The codec of a run: its snapshot's, else equal steps or the sticks of ``--kmeans-centers``.
+
+    Raises:
+        DataError: the file of centres cannot be used.
+    """
+    if snapshot is not None:
+        return Codec.from_dict(snapshot.get("actions", {}))
+    options = settings.actions
+    equal = Codec.uniform(options.axis_buckets, options.shoulder_buckets)
+    if options.kmeans_centers is None:
+        return equal
+    return Codec(Centres.load(options.kmeans_centers).axes4(), equal.shoulder)
+
+
+def delays(settings: Settings) -> tuple[int, int]:
+    """The least and the most frames of delay that a policy learns."""
+    if settings.delays.frame_delay_augment:
+        return settings.delays.frame_delay_min, settings.delays.frame_delay_max
+    return (settings.delay.frame_delay,) * 2
+
+
+def delay_for(settings: Settings, wanted: int) -> int:
+    """A delay that a policy is asked for.
+
+    Args:
+        settings: Of the run that trained it.
+        wanted: Frames of delay.
+
+    Raises:
+        OptionError: it did not learn this delay.
+    """
+    low, high = delays(settings)
+    if not low <= wanted <= high:
+        learned = f"{low} to {high}" if low < high else f"{low}"
+        what = f"the policy learned to answer {learned} frames late; {wanted} was asked for"
+        fix = f"--frame-delay {low}, or one trained with --frame-delay-augment --frame-delay-max {max(wanted, high)}"
+        raise OptionError(what, "--frame-delay", fix)
+    return wanted

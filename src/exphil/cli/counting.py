@@ -1,0 +1,52 @@
+"""Counting the sticks of a folder of replays, aloud: what is found, what is left out and why, one game at a time."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from exphil import assemble
+from exphil.cli import left_out
+from exphil.cli.reading import show_quality, warn_of_programs
+from exphil.cli.terminal import Terminal
+from exphil.config.layers import Settings
+from exphil.data.reading import remedy
+from exphil.data.sticks import Sticks, count
+from exphil.errors import DataError
+from exphil.replays import library
+from exphil.replays.choosing import WITHOUT_FAIL_FAST, Skip, summary
+from exphil.replays.sources import Source, find
+
+
+def count_sticks(terminal: Terminal, settings: Settings) -> Sticks:
+    """The sticks of ``--replays``, of both players or of those with ``--train-character``.
+
+    Raises:
+        DataError: no files, no game is left, or one cannot be read and ``--fail-fast`` was said.
+        OutputError: ``--error-log`` cannot be written.
+    """
+    left_out.check_log(settings)
+    found, how = find(settings.data.replays, settings.data.max_files), assemble.stick_reading(settings)
+    looked = list(library.preflight(found.sources, how))
+    wanted = [answer for answer in looked if isinstance(answer, Source)]
+    sticks = Sticks()
+    try:
+        if found.refused and not settings.errors.skip_errors:
+            refused = found.refused[0]
+            raise DataError(refused.reason, refused.where, refused.fix or WITHOUT_FAIL_FAST)
+        early = (answer for answer in looked if isinstance(answer, Skip))
+        answers = terminal.watched(chain(early, library.load(wanted, how)), len(looked), "counting replays")
+        choosing, errors = settings.choosing, settings.errors
+        count(answers, sticks, skip_duplicates=choosing.skip_duplicates, skip_errors=errors.skip_errors)
+    finally:
+        left_out.name_errors(terminal, settings, found, sticks.skips)
+    left_out.say(terminal, f"of {len(looked)} files left out", sticks.skips)
+    if not sticks.files:
+        reasons = "; ".join(f"{number} {sentence}" for number, sentence in summary(sticks.skips))
+        what = f"no game is left to use ({reasons})"
+        raise DataError(what, str(settings.data.replays), remedy(how.choice, sticks.skips))
+    if how.store and how.store.trouble:
+        terminal.warn(how.store.trouble)
+    warn_of_programs(terminal, sticks.programs)
+    if settings.choosing.show_quality_stats:
+        show_quality(terminal, sticks.qualities)
+    return sticks

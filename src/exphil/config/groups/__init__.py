@@ -1,0 +1,80 @@
+"""Every option and its default, in groups.
+
+One option lives in exactly one group, one word has one type and one meaning in every command, and a command takes
+only groups that act in it. ``OPTIONS`` is built at import and raises when two options share a word. Add an option
+here and its flag, file key, variable, check, help and documentation exist.
+"""
+
+from __future__ import annotations
+
+from exphil.config.groups.games import (
+    Balance,
+    CacheDir,
+    Character,
+    Choosing,
+    Data,
+    Errors,
+    Feeding,
+    Keeping,
+    Netplay,
+    Seats,
+    Store,
+    Validation,
+)
+from exphil.config.groups.policy import (
+    Actions,
+    Augment,
+    Delay,
+    Delays,
+    Features,
+    Model,
+    Players,
+    Playing,
+    Sticks,
+    Training,
+)
+from exphil.config.groups.running import Layers, Machine, Output, Page, Quiet, Readers, Run, Saving, Verbose
+from exphil.config.option import options_by_name
+
+__all__ = [
+    "GROUPS",
+    "OPTIONS",
+    "Actions",
+    "Augment",
+    "Balance",
+    "CacheDir",
+    "Character",
+    "Choosing",
+    "Data",
+    "Delay",
+    "Delays",
+    "Errors",
+    "Features",
+    "Feeding",
+    "Keeping",
+    "Layers",
+    "Machine",
+    "Model",
+    "Netplay",
+    "Output",
+    "Page",
+    "Players",
+    "Playing",
+    "Quiet",
+    "Readers",
+    "Run",
+    "Saving",
+    "Seats",
+    "Sticks",
+    "Store",
+    "Training",
+    "Validation",
+    "Verbose",
+]
+
+GROUPS: tuple[type, ...] = (
+    *(Data, Seats, Character, Choosing, Netplay, Balance, Errors, Store, Keeping, CacheDir, Feeding, Validation),
+    *(Features, Players, Actions, Delay, Delays, Playing, Augment, Model, Training),
+    *(Saving, Layers, Machine, Readers, Run, Quiet, Verbose, Output, Page, Sticks),
+)
+OPTIONS = options_by_name(GROUPS)

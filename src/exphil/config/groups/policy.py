@@ -1,0 +1,198 @@
+"""Options of the policy: what it sees and presses, the network, how it learns and how it plays."""
+
+# ruff: noqa: RUF009  (option() makes a dataclasses.field; no default is shared)
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from exphil.config.option import above, at_least, between, each, from_up_to, option
+from exphil.config.spans import span, spelled
+from exphil.game.time import MAX_DELAY
+
+AXIS_BUCKETS = (2, 4, 8, 10, 16, 20, 32, 40, 80, 160)
+"""Divisors of the 160 steps of a stick, so that every class is a position that it can take. 1 and 5 divide 160 too, but
+have no class for rest."""
+CENTRES = (3, 161)  # of an axis: left, rest and right at least, every step of a stick at most
+
+
+def _numbers_of_centres(text: str) -> str:
+    return spelled(span(text, *CENTRES))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """How a game becomes numbers."""
+
+    title: ClassVar[str] = "Features"
+    allow_missing: bool = option(False, "use games that lack a column of the feature table, with a presence bit")
+    num_player_names: int = option(
+        112, "player names that the feature table has room for; 0 leaves styles out", check=between(0, 32767)
+    )
+    stage_mode: str = option(
+        "compact", "the stage as one of all 64, as one of the legal six or other, or as a learned table",
+        choices=("full", "compact", "learned"),
+    )  # fmt: skip
+    action_mode: str = option(
+        "learned", "action states as 399 floats each or as a learned table", choices=("one_hot", "learned")
+    )
+    character_mode: str = option(
+        "learned", "characters as 33 floats each or as a learned table", choices=("one_hot", "learned")
+    )
+    nana_mode: str = option(
+        "compact", "Nana in 39 floats, in 14 and her action in the learned table, or as much as of Popo",
+        choices=("compact", "enhanced", "full"),
+    )  # fmt: skip
+    jumps_normalized: bool = option(True, "jumps left as one number; --no-jumps-normalized makes them 7 floats")
+    stage_motion: bool = option(
+        False, "add what moves on the stages: Randall, Fountain of Dreams' platforms, Pokemon Stadium, Whispy"
+    )
+    ic_tech: bool = option(False, "add 32 floats on Ice Climbers: grabs, regrabs, desyncs")
+    umi_safe: bool = option(False, "leave out what UMI's frames do not hold")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Players:
+    """Who plays like whom."""
+
+    title: ClassVar[str] = "Features"
+    learn_player_styles: bool = option(False, "learn how each player plays, told apart by connect code, else tag")
+    player_registry: Path | None = option(
+        None, "file of the players' numbers: read if it is there, extended and written", metavar="FILE"
+    )
+    min_player_games: int = option(1, "games that a player must have to get a number", check=at_least(1))
+    player_mode: str = option(
+        "one_hot", "how the network is told who plays: as that many floats or as a learned table",
+        choices=("one_hot", "learned"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actions:
+    """What a policy can press."""
+
+    title: ClassVar[str] = "Actions"
+    axis_buckets: int = option(16, "equal steps of a stick axis, one class more than that", choices=AXIS_BUCKETS)
+    shoulder_buckets: int = option(4, "equal steps of the analog trigger, one class more", check=between(1, 140))
+    kmeans_centers: Path | None = option(
+        None, "file of stick centres that exphil kmeans wrote, instead of equal steps", metavar="FILE"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delay:
+    """How late a policy answers."""
+
+    title: ClassVar[str] = "Delay"
+    frame_delay: int = option(
+        0, "frames that the policy's answers come late (evaluate: default as it learned)", check=between(0, MAX_DELAY)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delays:
+    """Many delays at once."""
+
+    title: ClassVar[str] = "Delay"
+    frame_delay_augment: bool = option(
+        False, "learn every delay from --frame-delay-min to --frame-delay-max; the policy plays any of them"
+    )
+    frame_delay_min: int = option(0, "least delay of --frame-delay-augment, in frames", check=between(0, MAX_DELAY))
+    frame_delay_max: int = option(18, "most delay of --frame-delay-augment, in frames", check=between(0, MAX_DELAY))
+    online_robust: bool = option(False, "prepare for online play: implies --frame-delay-augment")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Games that were never played, made from those that were."""
+
+    title: ClassVar[str] = "Augmentation"
+    augment: bool = option(False, "mirror games and add noise to them while training")
+    mirror_prob: float = option(0.5, "share of the games that --augment mirrors", check=between(0, 1))
+    noise_prob: float = option(0.3, "share of the stretches that --augment adds noise to", check=between(0, 1))
+    noise_scale: float = option(
+        0.01, "standard deviation of that noise, in numbers of the feature table", check=at_least(0)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The network, and how it is fed."""
+
+    title: ClassVar[str] = "Model"
+    temporal: bool = option(False, "learn from sequences of frames instead of single frames")
+    backbone: str | None = option(
+        None,
+        "the network between features and actions (default: mlp, with --temporal lstm)",
+        choices=("mlp", "gru", "lstm"),
+    )
+    hidden: tuple[int, ...] = option(
+        (512, 512),
+        "layer widths; one number is the width of every layer",
+        check=each(at_least(1)),
+        aliases=("--hidden-sizes",),
+        metavar="N,N",
+    )
+    num_layers: int | None = option(
+        None, "layers of a recurrent backbone when --hidden is one number (default: 2)", check=at_least(1)
+    )
+    dropout: float = option(0.1, "share of activations dropped while training", check=from_up_to(0, 1))
+    layer_norm: bool = option(False, "normalise the layers of an mlp")
+    residual: bool = option(False, "skip connections between the layers of an mlp")
+    head: str = option(
+        "autoregressive",
+        "whether each part of an action sees the parts before it",
+        choices=("autoregressive", "independent"),
+    )
+    window_size: int = option(60, "frames in one training sequence", check=between(1, 4095), aliases=("--seq-len",))
+    stride: int | None = option(
+        None,
+        "frames from one window to the next (default: the window, with --loss-positions last 1)",
+        check=at_least(1),
+    )
+    sequence_mode: str = option("lanes", "how a backbone with state is fed", choices=("lanes", "windows"))
+    loss_positions: str = option("all", "frames of a window that the loss is taken at", choices=("all", "last"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The optimisation."""
+
+    title: ClassVar[str] = "Training"
+    epochs: int = option(10, "passes over the training games", check=at_least(1))
+    batch_size: int = option(64, "frames, windows or lanes in one step", check=at_least(1))
+    lr: float = option(1e-4, "learning rate", check=above(0), aliases=("--learning-rate",))
+    optimizer: str = option("adam", "the optimiser", choices=("adam", "adamw", "radam", "lamb", "muon"))
+    weight_decay: float = option(1e-5, "weight decay of adamw, lamb and muon", check=at_least(0))
+    lr_schedule: str = option(
+        "constant", "how the learning rate changes", choices=("constant", "cosine", "linear", "exponential")
+    )
+    warmup_steps: int = option(1, "steps over which the learning rate rises to its value", check=at_least(0))
+    decay_steps: int | None = option(
+        None, "step at which the schedule ends (default: the run's last step)", check=at_least(1)
+    )
+    max_grad_norm: float = option(1.0, "longest gradient before it is shortened; 0 is off", check=at_least(0))
+    seed: int | None = option(None, "seed of everything random (default: drawn and printed)", check=at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playing:
+    """How a trained policy plays."""
+
+    title: ClassVar[str] = "Playing"
+    style: str | None = option(
+        None, "the player it is to play like, or nobody (default: each seat's own player)", metavar="NAME"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sticks:
+    """Stick centres that are learned from games."""
+
+    title: ClassVar[str] = "Sticks"
+    k: str = option(
+        "21", "centres of an axis; 5..41 compares all numbers from 5 to 41", parse=_numbers_of_centres, metavar="N"
+    )
+    per_axis: bool = option(False, "own centres for main x, main y, C x and C y (default: shared by all)")
+    output: Path | None = option(None, "file to write the centres to, as JSON whatever its name", metavar="FILE")

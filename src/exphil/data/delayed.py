@@ -1,0 +1,52 @@
+"""How late each stretch of a batch answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exphil.data.sampler import Pick, Plan
+
+Delays = Callable[[int], NDArray[np.int64]]
+"""Epoch to the frames of delay of every entry, ``(n,)``."""
+
+
+def drawn(low: int, high: int, seed: int, entries: int) -> Delays:
+    """Every game gets a delay from ``low`` to ``high``, anew every epoch: within a game hands do not get slower."""
+
+    def delays(epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([seed, 7, epoch]).integers(low, high + 1, entries)
+
+    return delays
+
+
+def spread(low: int, high: int, entries: int) -> Delays:
+    """The same delays always, each as often as the others as far as there are entries: for measuring."""
+    delays = low + np.arange(entries) % (high - low + 1)
+    return lambda _: delays
+
+
+class Delayed:
+    """A plan whose stretches say how late they answer.
+
+    Args:
+        plan: The order of stretches.
+        first: int64 ``(n,)``: first row of each entry.
+        delays: How late each entry answers.
+    """
+
+    def __init__(self, plan: Plan, first: NDArray[np.int64], delays: Delays) -> None:
+        self.window, self.batch = plan.window, plan.batch
+        self._plan, self._first, self._delays = plan, first, delays
+
+    def steps(self, epoch: int) -> int:
+        """Batches of one epoch."""
+        return self._plan.steps(epoch)
+
+    def pick(self, epoch: int, step: int) -> Pick:
+        """The batch of a step."""
+        pick = self._plan.pick(epoch, step)
+        entry = np.searchsorted(self._first, pick.first, "right") - 1
+        return pick._replace(delay=self._delays(epoch)[entry])

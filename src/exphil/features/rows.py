@@ -1,0 +1,334 @@
+"""The rows of the feature table: what is read of a frame, how it is scaled, and the range it lies in.
+
+A row is one line here: its name, how many numbers it gives, what it reads, the least and the greatest it can be, what
+it means, its sign under a mirror and its scale. Rows stand in *parts* (present or absent together), parts in *sections*
+(once for each player or item). Which sections a policy sees is ``observation``'s business.
+
+Scales are those of the earlier system's default, with its mistakes mended: both facings differ, percent is floored as
+UMI shows it, the ledge is each stage's own, categories come from the game's action table, and an unknown player's style
+is zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from exphil.features.view import Constant, View
+from exphil.game.frames import COLUMNS, Array, Group, Lacks
+from exphil.game.ids import BUTTONS, CATEGORIES, NUM_ACTIONS, NUM_CHARACTERS, NUM_STAGES
+from exphil.game.time import MAX_DELAY, MAX_FRAMES
+
+NUM_PROJECTILES = 5
+NUM_JUMPS = 7  # 0 to 6: Jigglypuff and Kirby leave the ground with one jump and five more
+Read = Callable[[View, Group], Array]
+
+
+class Lit(NamedTuple):
+    """A one-hot that is read as the place of its one, which must be within the row.
+
+    One number is written instead of hundreds compared: one-hots of all action states would otherwise take longer than
+    the rest of the table.
+    """
+
+    place: Read
+
+
+class Feature(NamedTuple):
+    """One row of the table.
+
+    ``read`` names a column of the part's group, or gives the section's shape from the view and that group, with a last
+    axis of ``width`` when that is not 1. What is read is multiplied by ``scale`` and kept within ``low`` and ``high``.
+    ``mirror`` is what each number is multiplied by when left and right change places.
+    """
+
+    name: str
+    width: int
+    read: str | Read | Lit
+    low: float
+    high: float
+    says: str
+    mirror: tuple[int, ...] | int = 1
+    scale: float = 1.0
+
+
+class Part(NamedTuple):
+    """Rows of one group of columns that stand together; all are zero where the column ``where`` of the group is."""
+
+    name: str
+    rows: tuple[Feature, ...]
+    group: str = "players"
+    where: str = ""
+
+    @property
+    def width(self) -> int:
+        """Floats of one repetition."""
+        return sum(row.width for row in self.rows)
+
+
+class _Run(NamedTuple):
+    """Columns of one type whose rows stand side by side: one lookup reads them all."""
+
+    type: str
+    places: Constant  # int64 ``(repetitions, n)``, or ``(n,)`` when there is one
+
+
+class Writer:
+    """Writes one part into its place among the floats of a frame.
+
+    Args:
+        part: The part.
+        repetitions: How many of its group are read: 2 players, 5 items; 1 leaves that axis out.
+        place: Of its section among the floats.
+        inside: Of the part within one repetition of its section.
+    """
+
+    def __init__(self, part: Part, repetitions: int, place: slice, inside: slice) -> None:
+        self._part, self._repetitions, self._place, self._inside = part, repetitions, place, inside
+        self._where = COLUMNS[part.group][part.where] if part.where else None
+        each = (place.stop - place.start) // repetitions
+        self._starts = Constant(place.start + inside.start + each * np.arange(repetitions))
+        self._pieces: list[tuple[int, int, _Run | Read | Lit]] = []
+        places: list[list[int]] = []
+        at, kind = 0, ""
+        for row in (*part.rows, None):
+            column = COLUMNS[part.group][row.read] if row and isinstance(row.read, str) else None
+            if places and (column is None or column.type != kind):
+                index = np.array(places, np.int64).T
+                self._pieces.append(
+                    (at - len(places), at, _Run(kind, Constant(index[0] if repetitions == 1 else index)))
+                )
+                places = []
+            if column:
+                kind = column.type
+                places.append([column.first + column.step * seat for seat in range(repetitions)])
+            elif row:
+                self._pieces.append((at, at + row.width, row.read))  # type: ignore[arg-type]
+            at += row.width if row else 0
+
+    def write(self, floats: Array, view: View) -> None:
+        """Fill this part of ``floats``, contiguous ``S + (F,)`` and zeros so far, with what is read, not scaled yet."""
+        group: Group = getattr(view, self._part.group)
+        there = None
+        if self._where:
+            kind, first, step, _ = self._where
+            there = view.game.elements(kind)[..., first : first + step * self._repetitions : step] != 0
+            if not there.any():
+                return
+        block = floats[..., self._place]
+        if self._repetitions > 1:
+            block = block.reshape((*floats.shape[:-1], self._repetitions, -1))
+        block = block[..., self._inside]
+        for first, last, found in self._pieces:
+            if isinstance(found, _Run):
+                elements = view.game.elements(found.type)
+                block[..., first:last] = elements[..., found.places.on(elements)]
+            elif isinstance(found, Lit):
+                place = found.place(view, group)[..., : self._repetitions]
+                floats.reshape(-1)[view.lines(floats) + self._starts.on(place) + first + place] = 1.0
+            elif last - first > 1:
+                block[..., first:last] = found(view, group)
+            else:
+                read = found(view, group)
+                block[..., first] = read[..., : self._repetitions] if self._repetitions > 1 else read
+        if there is not None:
+            block *= there if self._repetitions == 1 else there[..., None]
+            block += 0.0  # a negative number times 0 is -0.0, which a frame alone does not have
+
+
+class Section(NamedTuple):
+    """Parts side by side, once for each name.
+
+    What is read has one more axis, as long as ``names``, unless there is one name.
+    """
+
+    names: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def width(self) -> int:
+        """Floats of all repetitions."""
+        return len(self.names) * sum(part.width for part in self.parts)
+
+
+def _rows(*rows: Feature) -> dict[str, Feature]:
+    return {row.name: row for row in rows}
+
+
+_FIGHTER = _rows(
+    Feature("percent", 1, lambda v, p: v.module.floor(p.percent), 0, 5, "floor(percent) x 0.01", scale=0.01),
+    Feature("facing", 1, "facing", -1, 1, "-1 left, +1 right", -1),
+    Feature("x", 1, "x", -10, 10, "x 0.05", -1, 0.05),
+    Feature("y", 1, "y", -10, 10, "x 0.05", scale=0.05),
+    Feature(*("action", NUM_ACTIONS, Lit(lambda v, p: v.action(p)), 0, 1, "one-hot of the action state")),
+    Feature(
+        *("character", NUM_CHARACTERS, Lit(lambda v, p: v.character(p)), 0, 1),
+        "one-hot of the character",
+    ),
+    Feature("invulnerable", 1, "invulnerable", 0, 1, "0 or 1"),
+    Feature("jumps", 1, "jumps", 0, 1, "jumps left / 6", scale=1 / 6),
+    Feature("shield", 1, "shield", 0, 1, "x 0.01", scale=0.01),
+    Feature("on_ground", 1, "on_ground", 0, 1, "0 or 1"),
+    Feature("speed_air_x", 1, "speed_air_x", -10, 10, "x 0.5", -1, 0.5),
+    Feature("speed_ground_x", 1, "speed_ground_x", -10, 10, "x 0.5", -1, 0.5),
+    Feature("speed_y", 1, "speed_y", -10, 10, "x 0.5", scale=0.5),
+    Feature("speed_x_attack", 1, "speed_x_attack", -10, 10, "knockback, x 0.5", -1, 0.5),
+    Feature("speed_y_attack", 1, "speed_y_attack", -10, 10, "knockback, x 0.5", scale=0.5),
+    Feature("hitstun", 1, "hitstun", 0, 1, "frames left / 120", scale=1 / 120),
+    Feature(
+        *("action_frame", 1, lambda v, p: v.module.floor(p.action_frame), 0, 2, "floor(frame of the action) / 60"),
+        scale=1 / 60,
+    ),
+    Feature("stocks", 1, "stocks", 0, 1, "/ 4", scale=1 / 4),
+    Feature("exists", 1, "exists", 0, 1, "0 or 1"),
+)
+_JUMPS_LEFT = Feature(
+    *("jumps", NUM_JUMPS, lambda v, p: v.one_hot(v.integer(p.jumps).clip(0, NUM_JUMPS - 1), NUM_JUMPS), 0, 1),
+    "one-hot of the jumps left, 0 to 6",
+)
+_LEDGE = Feature(
+    *("ledge_distance", 1, lambda v, p: 1 - abs(p.x) / v.table("ledge_x")[v.stage][..., None]),
+    *(-10, 10, "(ledge - |x|) / ledge of the stage: 1 centre, 0 at the ledge, negative off stage"),
+)
+
+
+def base(*, action: bool, character: bool, jumps: bool) -> tuple[Feature, ...]:
+    """What a fighter is and where: each flag asks for a one-hot, which else is an id or one scaled number."""
+    found = [_FIGHTER[n] for n in ("percent", "facing", "x", "y")]
+    found += [_FIGHTER["action"]] * action + [_FIGHTER["character"]] * character + [_FIGHTER["invulnerable"]]
+    return (*found, _JUMPS_LEFT if jumps else _FIGHTER["jumps"], _FIGHTER["shield"], _FIGHTER["on_ground"])
+
+
+SPEEDS = tuple(_FIGHTER[name] for name in _FIGHTER if name.startswith("speed_"))
+REST = (_FIGHTER["hitstun"], _FIGHTER["action_frame"], _FIGHTER["stocks"])
+
+
+def player(*, action: bool, character: bool, jumps: bool) -> Part:
+    """The leader of one side."""
+    return Part("player", (*base(action=action, character=character, jumps=jumps), *SPEEDS, *REST, _LEDGE))
+
+
+_COMPACT_NANA = tuple(
+    _FIGHTER[name]
+    for name in (
+        *("exists", "x", "y", "facing", "on_ground"),
+        *("percent", "stocks", "hitstun", "action_frame", "invulnerable"),
+    )
+)
+_CATEGORY = Feature(
+    *("category", len(CATEGORIES), lambda v, p: v.one_hot(v.table("category")[v.action(p)], len(CATEGORIES))),
+    *(0, 1, "one-hot group of action states: " + ", ".join(CATEGORIES)),
+)
+_DOING = (
+    Feature("attacking", 1, lambda v, p: v.table("attacking")[v.action(p)], 0, 1, "jab, tilt, smash, aerial, special"),
+    Feature("grabbing", 1, lambda v, p: v.table("grabbing")[v.action(p)], 0, 1, "grab, pummel or throw"),
+    Feature("can_act", 1, lambda v, p: v.table("can_act")[v.action(p)], 0, 1, "a state that a press leaves at once"),
+)
+_SAME_GROUP = Feature(
+    *("synced", 1, lambda v, p: v.table("category")[v.action(p)] == v.table("category")[v.action(v.players)]),
+    *(0, 1, "same group of action states as Popo"),
+)
+_SAME_ACTION = Feature(
+    "synced", 1, lambda v, p: v.action(p) == v.action(v.players), 0, 1, "the same action state as Popo"
+)
+
+
+def nana(mode: str, *, action: bool, character: bool, jumps: bool) -> Part:
+    """The follower of one side, zeros where there is none.
+
+    Args:
+        mode: ``compact`` (39 floats: her action as one of 25 groups), ``enhanced`` (14: her action is an id) or
+            ``full`` (all that is read of Popo, but his distance from the ledge).
+        action: ``full`` has her action as a one-hot, else it is an id.
+        character: ``full`` has a one-hot of the character.
+        jumps: ``full`` has a one-hot of the jumps.
+    """
+    if mode == "compact":
+        rows: tuple[Feature, ...] = (*_COMPACT_NANA, _CATEGORY, *_DOING, _SAME_GROUP)
+    elif mode == "enhanced":
+        rows = (*_COMPACT_NANA, *_DOING, _SAME_ACTION)
+    else:
+        whole = base(action=action, character=character, jumps=jumps)
+        rows = (*whole, _FIGHTER["exists"], *SPEEDS, *REST)
+    return Part("nana", tuple(row._replace(name=f"nana.{row.name}") for row in rows), "nana", "exists")
+
+
+PROJECTILE = Part(
+    "projectiles",
+    (
+        Feature("exists", 1, "exists", 0, 1, "0 or 1"),
+        Feature("owner", 1, "owner", -0.5, 0.5, "0.5 own, -0.5 the opponent's, 0 nobody's", scale=0.5),
+        Feature("x", 1, "x", -10, 10, "x 0.05", -1, 0.05),
+        Feature("y", 1, "y", -10, 10, "x 0.05", scale=0.05),
+        Feature("type", 1, "type", 0, 10, "item number x 0.01", scale=0.01),
+        Feature("vx", 1, "vx", -10, 10, "x 0.5", -1, 0.5),
+        Feature("vy", 1, "vy", -10, 10, "x 0.5", scale=0.5),
+    ),
+    "items",
+    "exists",
+)
+
+
+def _distance(view: View, _: Group) -> Array:
+    dx, dy = view.dx, view.dy
+    return view.module.sqrt(dx * dx + dy * dy)  # ** rounds one frame and a batch of frames differently in numpy
+
+
+STAGES = {
+    "compact": Feature(
+        *("stage", 7, lambda v, _: v.one_hot(v.table("compact_stage")[v.stage], 7)),
+        *(0, 1, "one-hot: the six legal stages, other"),
+    ),
+    "full": Feature(
+        *("stage", NUM_STAGES, lambda v, _: v.one_hot(v.stage, NUM_STAGES)), *(0, 1, "one-hot of the stage number")
+    ),
+}
+CONTROLLER = (
+    Feature("buttons", len(BUTTONS), lambda v, _: v.buttons(), 0, 1, "own, as seen in this frame: A B X Y Z L R D-up"),
+    Feature("main_x", 1, "main_x", -1, 1, "own, as seen in this frame", -1),
+    Feature("main_y", 1, "main_y", -1, 1, "own, as seen in this frame"),
+    Feature("c_x", 1, "c_x", -1, 1, "own, as seen in this frame", -1),
+    Feature("c_y", 1, "c_y", -1, 1, "own, as seen in this frame"),
+    Feature("shoulder", 1, "shoulder", 0, 1, "own, as seen in this frame"),
+)
+CONTROLLER_FLOATS = sum(row.width for row in CONTROLLER)
+SPATIAL = (
+    Feature("distance", 1, _distance, 0, 1.5, "between the players / 200", scale=1 / 200),
+    Feature("dx", 1, lambda v, _: v.dx, -10, 10, "opponent - own, / 200", -1, 1 / 200),
+    Feature("dy", 1, lambda v, _: v.dy, -10, 10, "opponent - own, / 100", scale=1 / 100),
+    Feature("frame", 1, lambda v, _: v.game.frame, 0, 1, "frame number / 28800", scale=1 / MAX_FRAMES),
+)
+NEEDED = {
+    Lacks.ACTION_FRAME: "the frame of the action (Slippi 0.2)",
+    Lacks.STATE: "ground, jumps and hitstun (Slippi 2.0)",
+    Lacks.INVULNERABLE: "invulnerability (Slippi 2.1)",
+    Lacks.ITEMS: "items (Slippi 3.0)",
+    Lacks.SPEEDS: "speeds (Slippi 3.5)",
+    Lacks.ITEM_OWNER: "owners of items (Slippi 3.6)",
+}
+"""What the table always reads and older files lack; hitlag (3.8) is left out so that the files from 3.5 on can be
+used."""
+
+
+def style(names: int) -> Feature:
+    """The own player's style as a one-hot."""
+    says = "one-hot of the own player's number in the registry, counted from 1; zeros for nobody in particular"
+    return Feature("style", names, lambda v, p: v.one_hot(v.integer(p.style)[..., 0] - 1, names), 0, 1, says)
+
+
+def presence(lacks: Lacks, says: str) -> Feature:
+    """A bit for a kind of column that some files lack."""
+    name = f"has_{(lacks.name or '').lower()}"
+    return Feature(name, 1, lambda v, _: (v.game.lacks & int(lacks)) == 0, 0, 1, f"1 when the file holds {says}")
+
+
+def recent(most: int) -> tuple[Feature, ...]:
+    """The own controllers before the answer, oldest first, and the delay: no columns, handed over apart."""
+    found = [
+        row._replace(name=f"recent {place} {row.name}", read="", says=f"own, {place} before the answer, seen or not")
+        for place in range(most, 0, -1)
+        for row in CONTROLLER
+    ]
+    return (*found, Feature("delay", 1, "", 0, MAX_DELAY / 30, "frames of delay / 30")) if most else ()

@@ -1,20 +1,21 @@
-"""Writing a file so that at any moment there is the old one or the new one, never half of one.
+"""Files: written so that at any moment there is the old one or the new one, and pages of JSON that people may edit.
 
-What enters: a path and a function that writes into an open file. What can go wrong: the folder cannot be made or
-written or the disk is full; then what stood there before is untouched and no rest is left.
+What can go wrong: the folder cannot be made or written or the disk is full; then what stood there before is untouched
+and no rest is left. A page that cannot be read is never written to.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from exphil.errors import OutputError
+from exphil.errors import DataError, OutputError
 
 _UMASK = os.umask(0)
 os.umask(_UMASK)  # it can only be read by setting it
@@ -113,3 +114,31 @@ def check_writable(path: Path, fix: str) -> None:
             probe.write(b"x")
     except OSError as error:
         raise OutputError(f"cannot be written ({error.strerror})", str(path), fix) from error
+
+
+def read_json(path: Path, what: str, fix: str) -> Any:
+    """The values of a page of JSON.
+
+    Args:
+        path: The file.
+        what: What it is not, if it is no such page: "not a registry of players, or damaged".
+        fix: What to do then.
+
+    Raises:
+        DataError: it cannot be read, is no JSON, or says something twice.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once_each)
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", str(path), fix) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{what}: {error}", str(path), fix) from None
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"'{name}' stands there twice")
+        found[name] = value
+    return found

@@ -38,6 +38,7 @@ VALUES_A_CENTRE = 10
 SHARED = "all"
 """What the file calls centres that all axes share."""
 _BLOCK = 1 << 16  # values that are counted at a time, so that what is made of them stays in the cache
+_NOT = "no stick centres, or damaged"
 _MEND = "mend it, put back a copy, or make one with exphil kmeans; this one was not touched"
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -239,7 +240,7 @@ class Centres:
         try:
             return _checked(words)
         except ValueError as error:
-            raise DataError(f"no stick centres, or damaged: {error}", where, _MEND) from None
+            raise DataError(f"{_NOT}: {error}", where, _MEND) from None
 
     def save(self, path: Path) -> None:
         """Write the file, one axis a line.
@@ -260,14 +261,8 @@ class Centres:
         Raises:
             DataError: it cannot be read, is damaged or of another version; it is never written to.
         """
-        where = str(path)
-        try:
-            words = json.loads(path.read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise DataError(f"cannot be read ({error.strerror})", where, _MEND) from None
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"no stick centres, or damaged: {error}", where, _MEND) from None
-        return Centres.from_dict(words, where)
+        words = files.read_json(path, _NOT, _MEND)
+        return Centres.from_dict(words, str(path))
 
 
 def _checked(words: Any) -> Centres:

@@ -34,6 +34,7 @@ NOBODY = "NOBODY"
 """The name that asks for number 0; no connect code (they have a #) and no tag (four characters at most) can be it."""
 _PLAYERS_A_BUCKET = 16
 _LISTED = 12  # names that an error shows
+_NOT = "not a registry of players, or damaged"
 _MEND = "mend it, put back a copy, or name another file with --player-registry; this one was not touched"
 
 
@@ -171,7 +172,7 @@ class Registry:
         try:
             return _checked(words)
         except ValueError as error:
-            raise DataError(f"not a registry of players, or damaged: {error}", where, _MEND) from None
+            raise DataError(f"{_NOT}: {error}", where, _MEND) from None
 
     def save(self, path: Path) -> None:
         """Write the file, one player a line.
@@ -198,17 +199,11 @@ class Registry:
         Raises:
             DataError: it cannot be read, is damaged, of another version or size; it is never written to.
         """
-        where = str(path)
-        try:
-            words = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once_each)
-        except OSError as error:
-            raise DataError(f"cannot be read ({error.strerror})", where, _MEND) from None
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"not a registry of players, or damaged: {error}", where, _MEND) from None
-        found = Registry.from_dict(words, where)
+        words = files.read_json(path, _NOT, _MEND)
+        found = Registry.from_dict(words, str(path))
         if size is not None and found.size != size:
             what = f"a registry of {found.size} numbers; --num-player-names is {size}"
-            raise DataError(what, where, f"--num-player-names {found.size}, or another --player-registry")
+            raise DataError(what, str(path), f"--num-player-names {found.size}, or another --player-registry")
         return found
 
 
@@ -244,15 +239,6 @@ def known(words: Mapping[str, Any], where: str) -> Registry:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"'{name}' stands there twice")
-        found[name] = value
-    return found
 
 
 def _dictionary(words: Any, what: str) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import report
 from exphil.data.sticks import Sticks, count
 from exphil.features import kmeans, zones
@@ -31,16 +29,6 @@ def counted(games: list[Loaded]) -> Sticks:
     sticks = Sticks()
     count(games, sticks, skip_duplicates=True, skip_errors=True)
     return sticks
-
-
-def rms_steps(codec: Codec, held: np.ndarray) -> float:
-    """Root mean square of what decoding moves a stick axis by, in steps of 1/80."""
-    steps = np.arange(-STICK_STEPS, STICK_STEPS + 1)
-    floats = np.zeros((len(steps), 13), np.float32)
-    floats[:, 8:12] = steps[:, None] / STICK_STEPS
-    away = (codec.decode_floats(codec.encode_floats(floats))[:, 8:12] * STICK_STEPS - steps[:, None]).T ** 2
-    rows = kmeans.histograms(held)
-    return float(np.sqrt((rows * away).sum() / rows.sum()))
 
 
 def main() -> None:
@@ -66,7 +54,7 @@ def main() -> None:
         },
     }  # fmt: skip
     for name, codec in codecs.items():
-        shares, error = zones.shares(codec, measured.held), rms_steps(codec, measured.held)
+        shares, error = zones.shares(codec, measured.held), kmeans.rms_steps(codec, measured.held)
         rounded = {stick: {kind: round(share, 5) for kind, share in kinds.items()} for stick, kinds in shares.items()}
         result[name] = {"rms_steps": round(error, 4), **rounded}
         main_stick, c_stick = shares["main"], shares["c"]

@@ -25,6 +25,10 @@ UNFINISHED = re.compile(r"\.(.+)\.\w+\.part")
 """Names of files that are being written, or whose writer was killed; the group is the name that was meant."""
 
 
+MOST_DIGITS = 1000
+"""Of a whole number in a page of JSON; Python itself refuses more than 4,300."""
+
+
 def place(path: Path, content: Callable[[BinaryIO], object], *, durable: bool) -> None:
     """Write a file whole or not at all: beside its place, then renamed.
 
@@ -74,7 +78,7 @@ def write(path: Path, content: Callable[[BinaryIO], object], fix: str) -> None:
         if not isinstance(refused, OSError):
             raise
         kept = "; the file from before is untouched" if path.exists() else ""
-        raise OutputError(f"cannot be written ({refused.strerror}){kept}", str(path), fix) from error
+        raise OutputError(f"cannot be written ({_why(path, refused)}){kept}", str(path), fix) from error
 
 
 def remove(path: Path) -> None:
@@ -113,26 +117,52 @@ def check_writable(path: Path, fix: str) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as probe:
             probe.write(b"x")
     except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror})", str(path), fix) from error
+        raise OutputError(f"cannot be written ({_why(path, error)})", str(path), fix) from error
 
 
-def read_json(path: Path, what: str, fix: str) -> Any:
+def _why(path: Path, error: OSError) -> str:
+    """Why a file cannot be written at ``path``: what stands where a folder should be, else what the system says."""
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        for folder in path.parents:
+            if folder.is_file():
+                return f"{folder} is not a folder"
+    return error.strerror or str(error)
+
+
+def read_json(path: Path, what: str, fix: str, missing: str | None = None) -> Any:
     """The values of a page of JSON.
 
     Args:
         path: The file.
         what: What it is not, if it is no such page: "not a registry of players, or damaged".
         fix: What to do then.
+        missing: What to do when there is no such file (``fix`` by default).
 
     Raises:
         DataError: it cannot be read, is no JSON, or says something twice.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once_each)
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_once_each, parse_int=_whole)
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", str(path), fix) from None
+        remedy = missing if missing is not None and isinstance(error, FileNotFoundError) else fix
+        raise DataError(f"cannot be read ({error.strerror})", str(path), remedy) from None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{what}: {error}", str(path), fix) from None
+        raise DataError(f"{what}: {_plainly(error)}", str(path), fix) from None
+
+
+def _plainly(error: Exception) -> str:
+    """What is wrong with a page of JSON, for who never heard of Python."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: line {error.lineno}, column {error.colno}" if error.doc.strip() else "it is empty"
+    if isinstance(error, UnicodeDecodeError):
+        return "not JSON: it is not UTF-8 text"
+    return "nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _whole(digits: str) -> int:
+    if len(digits.lstrip("-")) > MOST_DIGITS:
+        raise ValueError(f"a number in it has more than {MOST_DIGITS:,} digits")
+    return int(digits)
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

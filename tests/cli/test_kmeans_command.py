@@ -100,13 +100,35 @@ def test_one_character_and_own_axes(exphil):
 
 
 def test_a_span_is_a_table_and_json_is_its_numbers(exphil):
-    table = told(exphil, "--k", "5..9")["table"]
+    whole = told(exphil, "--k", "5..9")
+    table = [row for row in whole["table"] if row["positions"] == "learned"]
     assert [row["k"] for row in table] == [5, 6, 7, 8, 9]
+    equal = [row for row in whole["table"] if row["positions"] == "equal steps"]
+    assert [row["k"] for row in equal] == [5, 9, 17] and all(row.keys() == table[0].keys() for row in equal)
     assert [row["rms_steps"] for row in table] == sorted((row["rms_steps"] for row in table), reverse=True)
     assert all(0 <= row["main_changed"] <= row["main_changed_off_rest"] <= 1 for row in table)
-    assert told(exphil, "--k", 7)["rms_steps"] == table[2]["rms_steps"]
+    one = told(exphil, "--k", 7)
+    assert one["table"] == [table[2], equal[2]] and one.keys() - whole.keys() == {"centres"}
+    assert whole["players"] == "both" and told(exphil, "--train-character", "fox")["players"] == "fox"
     done = exphil("--k", "5..9", "--quiet")
-    assert len(done.stdout.splitlines()) == 3 + 5 and "warning: left out" in done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3 + 5 + 3 and "warning: left out" in done.stderr and "look at" not in done.stderr
+    assert re.fullmatch(r" *5 +equal steps( +\d+\.\d\d){3}", lines[3]) and re.search(" 5 +learned ", lines[4])
+
+
+def test_what_the_numbers_mean_is_said(exphil):
+    span, one = (exphil("--k", k, "--verbose") for k in ("5..6", 5))
+    for done in (span, one):
+        assert "look at main stick changed" in done.stderr and "(80 is full tilt, 23 the edge" in done.stderr
+        assert "measured on the games that the positions were learned from" in done.stderr
+        assert "2 games, both players of each: " in done.stderr and "unless --dual-port is given" in done.stderr
+        assert "warning: learned from 2 games, so from few players" in done.stderr
+        assert "nothing was written: " in done.stderr and "--output FILE" in done.stderr
+        assert re.search(r"players: 1 \w+", done.stderr)
+    assert "one class more can change more" in span.stderr and "one class more" not in one.stderr
+    assert "about 0.29 the edge of the dead zone" in one.stdout and "Positions:" not in span.stdout
+    fox = exphil("--k", 5, "--train-character", "fox")
+    assert "1 game, players with fox: " in fox.stderr and "--dual-port" not in fox.stderr
 
 
 def test_more_than_there_is(desk, exphil, replays):
@@ -117,20 +139,24 @@ def test_more_than_there_is(desk, exphil, replays):
     assert done.returncode == 1 and "Traceback" not in done.stderr and not (desk / "none.json").exists()
     there = int(re.findall(r"160 centres are more than the (\d+) different positions", done.stderr)[0])
     most = exphil("--k", f"{there - 1}..{there + 4}", "--json")
-    assert [row["k"] for row in json.loads(most.stdout)["table"]] == [there - 1, there]
-    assert f"these games have {there} different stick positions: the table ends there" in most.stderr
-    few = exphil("--k", there, "--max-files", 1, "--error-log", "log.txt")
+    learned = [row["k"] for row in json.loads(most.stdout)["table"] if row["positions"] == "learned"]
+    assert learned == [there - 1, there]
+    assert f"the table ends at {there}: these games have no more different positions" in most.stderr
+    few = exphil("--k", there, "--max-files", 1)
     values = 4 * slp.read(desk / "games" / SHORT).frames * 2
-    assert (f"{values:,}" in few.stderr) and ("few for" in few.stderr) == (values < 10 * there)
+    assert f"{values:,} stick values" in few.stderr and "learned from 1 game, so from few players" in few.stderr
 
 
 def test_only_centres_are_written_over(desk, exphil):
     (desk / "notes.txt").write_text("mine")
     done = exphil("--output", "notes.txt")
-    assert done.returncode == 1 and "is not replaced: no stick centres" in done.stderr
+    assert done.returncode == 1 and "holds something else than stick centres" in done.stderr
+    assert "so it is not replaced" in done.stderr
     assert "choose another --output" in done.stderr and (desk / "notes.txt").read_text() == "mine"
-    assert exphil("--k", 3, "--output", "a.json").returncode == 0
-    assert exphil("--k", 4, "--output", "a.json").returncode == 0
+    below = exphil("--output", "notes.txt/x.json")
+    assert below.returncode == 1 and "cannot be written (notes.txt is not a folder)" in below.stderr
+    one, other = (exphil("--k", k, "--output", "a.json") for k in (3, 4))
+    assert "written: a.json" in one.stderr and "replaced: a.json" in other.stderr
     assert Centres.load(desk / "a.json").k == 4
 
 
@@ -152,8 +178,10 @@ def test_k_is_a_number_or_a_span():
     assert resolve("kmeans", {"--k": " 5 .. 41"}, {})["k"] == "5..41"
     assert resolve("kmeans", {}, {})["k"] == "21" and resolve("kmeans", {"--k": "007"}, {})["k"] == "7"
     assert (span("5..41", 3, 161), spelled(range(9, 10))) == (range(5, 42), "9")
-    for bad in ("2", "162", "9..5", "3..", "..9", "x", "5.9", "-5", "5..6..7", "²"):
-        with pytest.raises(OptionError, match="not a number from 3 to 161"):
+    for bad in ("2", "162", "9..2", "3..", "..9", "x", "5.9", "-5", "5..6..7", "²", "5,9,13", "9" * 5000):
+        with pytest.raises(OptionError, match="not one number from 3 to 161, nor a span of them as in"):
             resolve("kmeans", {"--k": bad}, {})
+    with pytest.raises(OptionError, match=r"'9..5' has the larger number first; the smaller first: 5\.\.9"):
+        resolve("kmeans", {"--k": "9..5"}, {})
     with pytest.raises(OptionError, match="holds one set of them"):
         resolve("kmeans", {"--k": "5..9", "--output": "a"}, {})

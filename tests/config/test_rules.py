@@ -130,13 +130,13 @@ def test_rules_apply_only_where_their_options_are():
         ({"--umi-safe": True}, "flag --umi-safe has no effect; it needs --stage-motion: all else is in UMI's frames"),
         (
             {"--axis-buckets": "32", "--kmeans-centers": "a.json"},
-            "flag --axis-buckets has no effect; it needs equal steps: no --kmeans-centers",
+            "flag --axis-buckets has no effect; it needs equal steps, and --kmeans-centers gives others",
         ),
         ({"--frame-delay-min": "3"}, "flag --frame-delay-min has no effect; it needs --frame-delay-augment"),
         ({"--frame-delay-max": "9"}, "flag --frame-delay-max has no effect; it needs --frame-delay-augment"),
         (
             {"--frame-delay": "3", "--frame-delay-augment": True},
-            "flag --frame-delay has no effect; it needs one delay: no --frame-delay-augment",
+            "flag --frame-delay has no effect; it needs one delay, and --frame-delay-augment gives many",
         ),
     ],
 )

@@ -202,7 +202,7 @@ def test_a_batch_of_many_delays_is_made_of_batches_of_one_each(corpus, most):
         source = Rows(late, plan.window, table, CODEC)
         return Loader(late, Delayed(plan, late.first, delays), source, CPU, all_frames=True, last_only=False).load(0, 0)
 
-    delays = spread(most - 3, most, entries)(0)
+    delays = spread(most - 3, most, entries)
     mixed, entry = batch(lambda _: delays), np.searchsorted(late.first, plan.pick(0, 0).first, "right") - 1
     for delay in range(most - 3, most + 1):
         single = batch(lambda _, delay=delay: np.full(entries, delay))  # type: ignore[misc]
@@ -257,7 +257,8 @@ def test_every_delay_is_judged_on_the_same_answers(real):
     for bounds in [(delay, delay) for delay in FIXED] + [(0, 18), (0, 60)]:
         late = replace(real, delay=bounds[1])
         whole = Walk(late.first, late.decisions, 4, 4000)
-        plan = Delayed(whole, late.first, spread(*bounds, len(late.entries))) if late.delay else whole
+        spreaded = spread(*bounds, len(late.entries))
+        plan = Delayed(whole, late.first, lambda _, same=spreaded: same) if late.delay else whole
         batches = Loader(late, plan, Bare(late, plan.window), CPU, all_frames=False, last_only=False)
         counted: set[tuple[int, int]] = set()
         for step in range(batches.steps(0)):
@@ -317,8 +318,9 @@ def test_a_game_keeps_its_delay_for_an_epoch_and_all_come(corpus):
 
 def test_measuring_spreads_the_delays_evenly_and_always_alike():
     found = spread(3, 7, 23)
-    assert found(0).tolist() == found(9).tolist() == [3 + at % 5 for at in range(23)]
-    assert spread(6, 6, 3)(0).tolist() == [6, 6, 6]
+    assert found.tolist() == spread(3, 7, 23).tolist() and set(np.bincount(found)[3:].tolist()) <= {2, 3, 5, 6}
+    assert sorted(spread(0, 18, 4).tolist()) == [0, 6, 12, 18], "few games: the whole range all the same"
+    assert spread(6, 6, 3).tolist() == [6, 6, 6]
 
 
 def test_a_policy_is_measured_only_with_a_delay_that_it_learned(corpus):

@@ -39,13 +39,13 @@ def corpus(replays) -> Corpus:
 
 def make(corpus: Corpus, folder: Path, variants: Variants = Variants(), **how) -> np.ndarray:  # noqa: B008 (frozen)
     given = {"rollbacks": "first", "mapped": False, "fresh": False, "told": lambda _: None} | how
-    path = given.pop("path", None) or folder / f"{key(corpus, TABLE, CODEC, variants, given['rollbacks'])}.npy"
-    return opened(corpus, TABLE, CODEC, variants, path, **given)
+    path = given.pop("path", None) or folder / f"{key(corpus, TABLE, variants, given['rollbacks'])}.npy"
+    return opened(corpus, TABLE, variants, path, **given)
 
 
 def loaders(corpus: Corpus, plan, rows: np.ndarray, **how) -> list[Loader]:
     given = {"all_frames": False, "last_only": False} | how
-    sources = (Rows(corpus, plan.window, TABLE, CODEC), Embeddings(rows, plan.window, TABLE))
+    sources = (Rows(corpus, plan.window, TABLE, CODEC), Embeddings(rows, plan.window, TABLE, CODEC))
     return [Loader(corpus, plan, source, CPU, **given) for source in sources]
 
 
@@ -62,7 +62,7 @@ PLANS = {
 @pytest.mark.parametrize("kind", PLANS)
 def test_embeddings_give_the_batches_that_rows_give(corpus, tmp_path, kind, mirror, mapped):
     """Wherever a decision is; what is behind a game's end weighs nothing in both."""
-    rows = make(corpus, tmp_path, Variants(mirrored=mirror > 0), mapped=mapped)
+    rows = make(corpus, tmp_path, Variants(), mapped=mapped)
     assert isinstance(rows, np.memmap) == mapped
     plan = PLANS[kind](corpus, mirror)
     for how in ({}, {"all_frames": True}, {"last_only": True}):
@@ -78,55 +78,59 @@ def test_embeddings_give_the_batches_that_rows_give(corpus, tmp_path, kind, mirr
 
 
 def test_noise_is_in_the_noisy_columns_of_the_stated_scale_and_another_one_each(corpus, tmp_path):
-    rows = make(corpus, tmp_path, Variants(True, 3, 0.05))
-    assert rows.shape == (5, int(corpus.length.sum()) + 1)
+    rows = make(corpus, tmp_path, Variants(3, 0.05))
+    assert rows.shape == (4, int(corpus.length.sum()) + 1)
     loud = np.zeros(TABLE.floats, bool)
     loud[noisy(TABLE)] = True
-    added = rows["floats"][2:, :-1] - rows["floats"][0, :-1]
+    added = rows["floats"][1:, :-1] - rows["floats"][0, :-1]
     assert not added[..., ~loud].any()
     assert added[..., loud].std() == pytest.approx(0.05, rel=0.01) and abs(added[..., loud].mean()) < 1e-3
-    for plane in range(2, 5):
-        for name in ("ids", "action", "playing"):
+    for plane in range(1, 4):
+        for name in ("ids", "playing"):
             assert np.array_equal(rows[name][plane], rows[name][0])
     correlation = np.corrcoef(added[..., loud].reshape(3, -1))
     assert np.abs(correlation - np.eye(3)).max() < 0.01
-    again = make(corpus, tmp_path, Variants(True, 3, 0.05), fresh=True)
+    again = make(corpus, tmp_path, Variants(3, 0.05), fresh=True)
     assert again.tobytes() == rows.tobytes(), "the same noise every time"
 
 
-def test_a_pick_with_noise_gets_a_noisy_variant_and_no_other_does(corpus, tmp_path):
-    rows = make(corpus, tmp_path, Variants(True, 2, 0.05))
-    plan = Noisy(PLANS["windows"](corpus, 0.0), 0.5, 3)
+@pytest.mark.parametrize("mirror", [0.0, 0.5, 1.0])
+def test_a_pick_with_noise_gets_a_noisy_variant_and_stays_mirrored(corpus, tmp_path, mirror):
+    """Noise is in the noisy columns alone: all others, and the answers, are those of the mirrored or plain rows."""
+    rows = make(corpus, tmp_path, Variants(2, 0.05))
+    plan = Noisy(PLANS["windows"](corpus, mirror), 0.5, 3)
     plain, kept = loaders(corpus, plan._plan, rows)[0], Loader(
-        corpus, plan, Embeddings(rows, plan.window, TABLE), CPU, all_frames=False, last_only=False
+        corpus, plan, Embeddings(rows, plan.window, TABLE, CODEC), CPU, all_frames=False, last_only=False
     )  # fmt: skip
     pick = plan.pick(0, 0)
-    there = pick.decisions > 30
-    apart = (plain.load(0, 0).floats - kept.load(0, 0).floats)[:, :30].abs().amax((1, 2)).numpy()
-    assert ((apart > 0.01) == (pick.noise > 0))[there].all() and (apart[(pick.noise == 0) & there] <= 1e-6).all()
+    there, noised = pick.decisions > 30, pick.noise > 0
+    one, other = plain.load(0, 0), kept.load(0, 0)
+    apart = (one.floats - other.floats)[:, :30].abs()
+    assert ((apart.amax((1, 2)).numpy() > 0.01) == noised)[there].all() and (noised & there).any()
+    still = np.setdiff1d(np.arange(TABLE.floats), noisy(TABLE))
+    assert apart[there][..., still].max() <= 1e-6
+    assert torch.equal(one.action[there, :30], other.action[there, :30])
 
 
 def test_the_name_changes_with_all_that_the_numbers_depend_on(corpus):
     entries, length = corpus.entries, corpus.length
     names = {
-        key(corpus, TABLE, CODEC, Variants(), "first"),
-        key(corpus, TABLE, CODEC, Variants(), "last"),
-        key(corpus, Table(4, False), CODEC, Variants(), "first"),
-        key(corpus, Table(0, True), CODEC, Variants(), "first"),
-        key(corpus.part({0, 1}), TABLE, CODEC, Variants(), "first"),
-        key(Corpus(corpus.shelf, entries[::-1], length[::-1]), TABLE, CODEC, Variants(), "first"),
+        key(corpus, TABLE, Variants(), "first"),
+        key(corpus, TABLE, Variants(), "last"),
+        key(corpus, Table(4, False), Variants(), "first"),
+        key(corpus, Table(0, True), Variants(), "first"),
+        key(corpus.part({0, 1}), TABLE, Variants(), "first"),
+        key(Corpus(corpus.shelf, entries[::-1], length[::-1]), TABLE, Variants(), "first"),
     }
     changed = {"digest": "else", "seat": 1, "style": 3}
     for name, value in changed.items():
         first = entries[0].__class__(**vars(entries[0]) | {name: value})
-        names.add(key(Corpus(corpus.shelf, (first, *entries[1:]), length), TABLE, CODEC, Variants(), "first"))
-    for variants in (Variants(True), Variants(True, 2, 0.1), Variants(True, 2, 0.2)):
-        names.add(key(corpus, TABLE, CODEC, variants, "first"))
-    for codec in (Codec.uniform(32), Codec.uniform(16, 10), Codec(((-1.0, 0.0, 1.0),) * 4, CODEC.shoulder)):
-        names.add(key(corpus, TABLE, codec, Variants(), "first"))
-    assert len(names) == 6 + 3 + 3 + 3
-    assert key(corpus, TABLE, CODEC, Variants(), "first") in names
-    assert key(corpus, Table(0, False, max_delay=18), CODEC, Variants(), "first") in names, "delay is put in afterwards"
+        names.add(key(Corpus(corpus.shelf, (first, *entries[1:]), length), TABLE, Variants(), "first"))
+    for variants in (Variants(1, 0.1), Variants(2, 0.1), Variants(2, 0.2)):
+        names.add(key(corpus, TABLE, variants, "first"))
+    assert len(names) == 6 + 3 + 3
+    assert key(corpus, TABLE, Variants(), "first") in names
+    assert key(corpus, Table(0, False, max_delay=18), Variants(), "first") in names, "delay is put in afterwards"
 
 
 def test_a_kept_file_is_read_and_another_corpus_does_not_take_it(corpus, tmp_path):

@@ -118,7 +118,7 @@ def test_embeddings_are_counted_with_their_variants_and_seats(wanted, monkeypatc
     both = asked(wanted, monkeypatch, cache_embeddings=True, dual_port=True)
     assert both.need_bytes == size_bytes(2 * frames, table, Variants())
     varied = asked(wanted, monkeypatch, augment=True, cache_augmented=True, num_noisy_variants="3")
-    assert varied.need_bytes == size_bytes(frames, table, Variants(True, 3))
+    assert varied.need_bytes == size_bytes(frames, table, Variants(3))
     assert asked(wanted, monkeypatch, mmap_embeddings=True).need_bytes == 0
 
 
@@ -126,9 +126,9 @@ def test_variants_need_augment_and_are_those_of_every_run():
     flags = {"--cache-augmented": True, "--num-noisy-variants": "3"}
     assert assemble.batches.variants(resolve("train", flags, {})) == Variants()
     seeds = [resolve("train", flags | {"--augment": True, "--seed": seed}, {}) for seed in ("1", "2")]
-    assert [assemble.batches.variants(each) for each in seeds] == [Variants(True, 3, 0.01)] * 2
+    assert [assemble.batches.variants(each) for each in seeds] == [Variants(3, 0.01)] * 2
     silent = resolve("train", flags | {"--augment": True, "--noise-scale": "0"}, {})
-    assert assemble.batches.variants(silent) == Variants(True), "copies without noise are not kept"
+    assert assemble.batches.variants(silent) == Variants(), "copies without noise are not kept"
 
 
 def test_a_system_that_does_not_say_is_given_the_benefit_of_the_doubt(monkeypatch):

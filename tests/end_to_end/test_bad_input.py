@@ -75,7 +75,7 @@ def test_unwritable_output(one):
     (one / "file").write_text("in the way")
     done = exphil("train", "--replays", "one", "--checkpoints-dir", "file/x", "--name", "a", cwd=one)
     assert errors(done) == [
-        "error: file/x/a.pt: cannot be written (Not a directory)",
+        "error: file/x/a.pt: cannot be written (file is not a folder)",
         "  hint: free some space or choose another --checkpoints-dir",
     ]
     assert "reading replays" not in done.stderr, "it must fail before the work starts"
@@ -177,8 +177,8 @@ def test_a_resumed_run_stays_the_run_it_is(one, replays):
     assert exphil("train", "--replays", "one", "--name", "a", *SMALL, cwd=one).returncode == 0
     words = ["train", "--resume", "checkpoints/a.pt", "--epochs", "2"]
     assert errors(exphil(*words, "--hidden", "16", "--seed", "9", cwd=one)) == [
-        "error: flag --hidden: a resumed run keeps its [8]",
-        "error: flag --seed: a resumed run keeps its 1",
+        "error: flag --hidden: a resumed run keeps --hidden 8",
+        "error: flag --seed: a resumed run keeps --seed 1",
         "  hint: start a new run for that",
     ]
     assert errors(exphil("train", "--resume", "checkpoints/a.pt", cwd=one)) == [

@@ -117,7 +117,7 @@ def test_a_resumed_run_keeps_the_registry_it_began_with(exphil):
     [
         (
             '{"version": 1, "size": 112, "players": {"A#1": {',
-            "not a registry of players, or damaged: Expecting property",
+            "not a registry of players, or damaged: not JSON",
         ),
         ('{"version": 2, "players": []}', "a registry of players of version 2; this exphil reads version 1"),
         (

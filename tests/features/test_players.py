@@ -201,10 +201,10 @@ def page(**changed) -> str:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "Expecting value"),
-        (page()[:-9], "line 1 column"),
-        ("\x80", "codec can't decode"),
-        ("[" * 100_000, "maximum recursion"),
+        ("", "it is empty"),
+        (page()[:-9], "not JSON: line 1, column"),
+        ("\x80", "not UTF-8 text"),
+        ("[" * 100_000, "nested too deep"),
         ("{}", "no 'version'"),
         ("[]", "the file is not a list of names"),
         (page(size=-1), "its size is -1, not a whole number of at least 0"),

@@ -19,7 +19,7 @@ from exphil.data.corpus import Corpus, Entry
 from exphil.envs.environment import Frame, run
 from exphil.envs.replay import ReplayEnvironment
 from exphil.errors import OptionError
-from exphil.features.action import Codec
+from exphil.features.action import Codec, as_read
 from exphil.features.observation import Table
 from exphil.features.view import controllers
 from exphil.game.controller import controller_of
@@ -184,3 +184,43 @@ def test_an_agent_takes_the_least_delay_that_it_learned_and_the_world_allows(gam
         agent({"--frame-delay": "6"}, delay=0)
     with pytest.raises(OptionError, match="answers 9 frames late, the environment adds 12"):
         agent(many, environment_delay=12)
+
+
+def test_what_is_pending_is_shown_as_the_game_will_read_it(game):
+    """A click without depth, Z, a class in the dead zone, a learned centre off the grid: as recordings have them."""
+    learned = tuple(sorted({0.0, 0.7131, *Codec.uniform().axes[0]}))
+    codec = Codec((learned,) * 4, Codec.uniform().shoulder)
+    taken = np.array(codec.neutral)
+    shown = []
+
+    class Asked:
+        def initial_state(self, batch: int) -> int:
+            return 0
+
+        def act(self, floats, ids, state, is_first, uniform):
+            shown.append(floats[0, -14:-1].copy())
+            return Act(taken[None]), 0
+
+    agent = Agent(Asked(), Table(0, False, max_delay=1), codec, 0, 1, None, 1)
+    zeros = np.zeros(1, np.bool_)
+
+    def after(**classes: int) -> dict[str, float]:
+        taken[:] = codec.neutral
+        for name, place in classes.items():
+            taken[[component.name for component in codec.components].index(name)] = place
+        for _ in range(2):
+            agent.step(Frame(game[50:51], zeros, zeros, zeros))
+        return dict(zip([component.name for component in codec.components], shown[-1].tolist(), strict=True))
+
+    assert after(L=1)["shoulder"] == 1 == after(R=1, shoulder=2)["shoulder"]
+    assert after(Z=1)["shoulder"] == after(Z=1, L=1)["shoulder"] == pytest.approx(0.35)
+    assert after(main_x=learned.index(0.25))["main_x"] == 0 == after(c_y=learned.index(-0.125))["c_y"]
+    assert after(main_y=learned.index(0.7131))["main_y"] == pytest.approx(0.7125)
+    assert after(main_y=learned.index(-1.0), shoulder=2)["shoulder"] == 0.5
+
+
+def test_recordings_are_as_the_game_read_them(game):
+    for seat in SEATS:
+        recorded = controllers(game.seen_from(seat))
+        assert np.allclose(as_read(recorded), recorded, atol=1e-6)
+        assert np.allclose(as_read(torch.from_numpy(recorded)).numpy(), recorded, atol=1e-6)

@@ -142,7 +142,8 @@ def test_what_moves_on_a_stage_is_missed_there_alone_and_when_asked_for(replays,
     assert slp.read(replays / name).lacks & moving == bit
     assert seats(replays / name) == (0,), "not read by default"
     reason, detail = skipped(replays / name, Choice(needed=moving))
-    assert reason == "columns" and detail.endswith(f"lacks {says} (recorded from 3.18 on)")
+    assert reason == "columns"
+    assert detail.endswith(f"lacks {says} (recorded from 3.18 on), read because of --stage-motion")
 
 
 def test_a_stadium_that_is_frozen_or_recorded_lacks_nothing(replays):

@@ -6,7 +6,7 @@ run together. The literal tables (``BACKBONES``, ``OPTIMIZERS``) name every choi
 """
 
 from exphil.assemble.actions import codec, delay_for, delays
-from exphil.assemble.batches import carries_state, forecast, loader, plan, walk, window
+from exphil.assemble.batches import carries_state, forecast, loader, measured, plan, walk, window
 from exphil.assemble.games import choice, kept_in, read, reading, stick_reading, store, streams, table
 from exphil.assemble.network import BACKBONES, agent, check_fingerprint, embedded, load_weights, policy, trained, widths
 from exphil.assemble.players import check_registry, enrolled, registry_before, styles
@@ -32,6 +32,7 @@ __all__ = [
     "kept_in",
     "load_weights",
     "loader",
+    "measured",
     "optimizer",
     "plan",
     "policy",

@@ -47,6 +47,6 @@ def delay_for(settings: Settings, wanted: int) -> int:
     if not low <= wanted <= high:
         learned = f"{low} to {high}" if low < high else f"{low}"
         what = f"the policy learned to answer {learned} frames late; {wanted} was asked for"
-        fix = f"--frame-delay {low}, or one trained with --frame-delay-augment --frame-delay-max {max(wanted, high)}"
+        fix = f"--frame-delay {learned}, or a policy that was trained with --frame-delay {wanted}"
         raise OptionError(what, "--frame-delay", fix)
     return wanted

@@ -152,9 +152,9 @@ def variants(settings: Settings) -> Variants:
     from exphil.data.embedded import Variants
 
     feeding, augment = settings.feeding, settings.augment
-    if not (feeding.cache_augmented and augment.augment):
+    if not (feeding.cache_augmented and augment.augment and augment.noise_scale):
         return Variants()
-    return Variants(True, feeding.num_noisy_variants if augment.noise_scale else 0, augment.noise_scale)
+    return Variants(feeding.num_noisy_variants, augment.noise_scale)
 
 
 def embeddings(settings: Settings, corpus: Corpus, codec: Codec, told: Callable[[int], None]) -> Embeddings:
@@ -167,12 +167,22 @@ def embeddings(settings: Settings, corpus: Corpus, codec: Codec, told: Callable[
 
     layout, kinds = table(settings), variants(settings)
     rollbacks: Any = settings.netplay.rollbacks
-    own = settings.cachedir.cache_dir / f"{key(corpus, layout, codec, kinds, rollbacks)}.npy"
+    own = settings.cachedir.cache_dir / f"{key(corpus, layout, kinds, rollbacks)}.npy"
     path = settings.feeding.mmap_path or own
     mapped = settings.feeding.mmap_embeddings
     anew = not settings.keeping.cache
-    rows = opened(corpus, layout, codec, kinds, path, rollbacks=rollbacks, mapped=mapped, fresh=anew, told=told)
-    return Embeddings(rows, window(settings), layout)
+    rows = opened(corpus, layout, kinds, path, rollbacks=rollbacks, mapped=mapped, fresh=anew, told=told)
+    return Embeddings(rows, window(settings), layout, codec)
+
+
+def measured(settings: Settings, corpus: Corpus, delay: int | None = None) -> NDArray[np.int64]:
+    """The frames of delay ``(n,)`` that each entry of a corpus is measured at; arguments as for ``walk``.
+
+    Raises:
+        OptionError: the policy did not learn this delay.
+    """
+    bounds = delays(settings) if delay is None else (delay_for(settings, delay),) * 2
+    return spread(*bounds, len(corpus.entries))
 
 
 def walk(settings: Settings, corpus: Corpus, codec: Codec, device: torch.device, delay: int | None = None) -> Loader:
@@ -191,9 +201,8 @@ def walk(settings: Settings, corpus: Corpus, codec: Codec, device: torch.device,
     """
     from exphil.data.loader import Loader, Rows
 
-    bounds = delays(settings) if delay is None else (delay_for(settings, delay),) * 2
-    whole = Walk(corpus.first, corpus.decisions, WALK_GAMES, WALK_FRAMES)
-    plan = _late(whole, corpus, spread(*bounds, len(corpus.entries)))
+    late = measured(settings, corpus, delay)
+    plan = _late(Walk(corpus.first, corpus.decisions, WALK_GAMES, WALK_FRAMES), corpus, lambda _: late)
     shelved = replace(corpus, shelf=corpus.shelf.limited(WALK_GAMES))
     source = Rows(shelved, plan.window, table(settings), codec)
     return Loader(shelved, plan, source, device, all_frames=settings.seats.all_frames, last_only=False)

@@ -17,6 +17,11 @@ from exphil.replays.choosing import WITHOUT_FAIL_FAST, Skip, summary
 from exphil.replays.sources import Source, find
 
 
+def games(count: int) -> str:
+    """So many games."""
+    return f"{count:,} game{'s' * (count != 1)}"
+
+
 def count_sticks(terminal: Terminal, settings: Settings) -> Sticks:
     """The sticks of ``--replays``, of both players or of those with ``--train-character``.
 
@@ -47,6 +52,14 @@ def count_sticks(terminal: Terminal, settings: Settings) -> Sticks:
     if how.store and how.store.trouble:
         terminal.warn(how.store.trouble)
     warn_of_programs(terminal, sticks.programs)
+    who = settings.character.train_character
+    seats = f"players with {who.replace('_', ' ')}" if who else "both players of each"
+    terminal.say(f"{games(sticks.files)}, {seats}: {sticks.frames:,} frames, {sticks.values:,} stick values")
+    if not who:
+        terminal.say("exphil train learns from one player of each game, unless --dual-port is given")
+    terminal.detail(
+        "players: " + ", ".join(f"{sticks.characters[name]} {name.replace('_', ' ')}" for name in sticks.names)
+    )
     if settings.choosing.show_quality_stats:
         show_quality(terminal, sticks.qualities)
     return sticks

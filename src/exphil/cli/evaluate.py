@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from exphil import assemble
+from exphil.cli import told
 from exphil.cli.reading import read_games
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings, jsonable
@@ -32,13 +33,13 @@ def run(settings: Settings, policy: Path) -> int:
     learned = len(set(corpus.digests) & set(file.training.get("learned", ())))
     alike = f", all as {settings.playing.style}" if settings.playing.style else ""
     count = f"{corpus.games} games, {corpus.decisions.sum():,} decisions"
-    terminal.say(f"{count} on {device.type} with {threads} threads{alike}")
+    late = sorted(set(assemble.measured(trained, corpus, delay).tolist()))
+    terminal.say(f"{count} on {device.type} with {threads} threads{alike}, answers {told.answers(late)}")
     if learned:
         terminal.warn(f"{learned} of these games were learned from: this says little about games it has not seen")
     walked = assemble.walk(trained, corpus, network.codec, device, delay)
     report = measure(network.to(device), walked, file.baselines)
-    report |= {"skipped": len(skips), "learned_from": learned, "style": settings.playing.style}
-    report |= {"delay": list(assemble.delays(trained)) if delay is None else [delay, delay]}
+    report |= {"skipped": len(skips), "learned_from": learned, "style": settings.playing.style, "delay": late}
     if settings.output.json:
         terminal.data(report)
     else:
@@ -89,7 +90,8 @@ def show(terminal: Terminal, report: dict[str, Any]) -> None:
     best = min((found["loss"]["total"], name) for name, found in report["baselines"].items())
     gain = 1 - report["loss"]["total"] / best[0]
     sides = f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'} the best baseline ({best[1]})"
-    terminal.lines([f"{sides}. Predicting people well does not rank how well a policy plays."])
+    same = f"Losses compare only among policies that choose among as much: {told.presses(report['classes'])}."
+    terminal.lines([f"{sides}. Predicting people well does not rank how well a policy plays.", same])
 
 
 def _percent(share: float | None) -> str:

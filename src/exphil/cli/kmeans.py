@@ -9,30 +9,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from exphil.cli.counting import count_sticks
+from exphil.cli.counting import count_sticks, games
 from exphil.cli.terminal import Terminal
-from exphil.config.groups.policy import CENTRES
+from exphil.config.groups.policy import AXIS_BUCKETS
 from exphil.config.layers import Settings
 from exphil.config.spans import span
-from exphil.data.sticks import Sticks
+from exphil.data.sticks import lost
 from exphil.errors import DataError, OutputError
 from exphil.features import zones
-from exphil.features.action import AXES, Codec
-from exphil.features.kmeans import VALUES_A_CENTRE, Centres
+from exphil.features.action import AXES
+from exphil.features.kmeans import Centres
 from exphil.files import check_writable
+from exphil.game.controller import CENTRES, STICK_FLOOR, STICK_STEPS
 
-EQUAL = Codec.uniform()
 FIX = "choose another --output"
+FEW_GAMES = 10
 TITLE = "What is lost when the sticks of these games are encoded and decoded"
-COLUMNS = {
-    "k": "k",
-    "rms_steps": "error in 1/80",
-    "variance_lost": "variance lost %",
-    "main_changed": "main stick changed %",
-    "main_changed_off_rest": "off rest %",
-    "c_changed": "C-stick changed %",
-}
-CHANGED = "changed: the game would do something else (dash for walk, another angle); off rest: of the frames in use"
+COLUMNS = ("classes", "positions", "main stick changed %", "C-stick changed %", "distance")
+NOTES = f"""\
+look at main stick changed: of 100 frames with that stick off rest, so many land where the game can do something else \
+(walk for dash, tilt for smash, a direction more than {zones.ANGLE_DEGREES:g} degrees off); C-stick changed likewise
+distance: how far a stick axis lands from where it was held, in steps of 1/{STICK_STEPS} ({STICK_STEPS} is full tilt, \
+{zones.DEAD} the edge of the dead zone); root mean square, frames at rest included
+measured on the games that the positions were learned from: expect more on other games
+one class more can change more: the search makes the distance least and knows no borders between moves""".splitlines()
+SCALE = f"Positions: 0 is rest, 1 full tilt, about {STICK_FLOOR:.2f} the edge of the dead zone"
 
 
 def run(settings: Settings) -> int:
@@ -44,21 +45,23 @@ def run(settings: Settings) -> int:
     sticks = count_sticks(terminal, settings)
     found = Centres.of(sticks.held, ks, options.per_axis, files=sticks.files, characters=sticks.names)
     if len(found) < len(ks):
-        terminal.say(f"these games have {found[-1].k} different stick positions: the table ends there")
-    if sticks.values < VALUES_A_CENTRE * found[-1].k:
-        terminal.warn(f"{sticks.values} stick values are few for {found[-1].k} centres: more replays say more")
-    rows = [_row(each, sticks) for each in found]
+        terminal.say(f"the table ends at {found[-1].k}: these games have no more different positions of a stick axis")
+    if sticks.files < FEW_GAMES:
+        terminal.warn(f"learned from {games(sticks.files)}, so from few players: more games fit more players")
+    rows = lost(found, sticks.held, AXIS_BUCKETS)
     if settings.output.json:
         counted = {"files": sticks.files, "frames": sticks.frames, "values": sticks.values}
-        told = {"table": rows} if len(ks) > 1 else rows[0] | {"centres": found[0].as_dict()}
-        terminal.data(counted | {"left_out": len(sticks.skips)} | told)
+        told = {"players": settings.character.train_character or "both", "left_out": len(sticks.skips), "table": rows}
+        terminal.data(counted | told | ({"centres": found[0].as_dict()} if len(ks) == 1 else {}))
     else:
-        _show(terminal, rows, sticks)
-        if len(ks) == 1:
-            _show_centres(terminal, found[0])
-    if options.output is not None:
+        _show(terminal, rows, found[0] if len(ks) == 1 else None)
+    if options.output is None:
+        how = "--output FILE writes these centres" if len(ks) == 1 else "--k N --output FILE writes N centres"
+        terminal.say(f"nothing was written: {how}, and exphil train --kmeans-centers FILE learns with them")
+    else:
+        done = "replaced" if options.output.exists() else "written"
         found[0].save(options.output)
-        terminal.say(f"centres: {options.output}; exphil train --kmeans-centers {options.output} learns with them")
+        terminal.say(f"{done}: {options.output}; exphil train --kmeans-centers {options.output} learns with them")
     return 0
 
 
@@ -68,31 +71,21 @@ def _check(output: Path) -> None:
     if output.exists():
         try:
             Centres.load(output)
-        except DataError as error:
-            raise OutputError(f"is not replaced: {error.what}", str(output), FIX) from None
+        except DataError:
+            what = "holds something else than stick centres that can be read, so it is not replaced"
+            raise OutputError(what, str(output), FIX) from None
 
 
-def _row(centres: Centres, sticks: Sticks) -> dict[str, Any]:
-    shares = zones.shares(Codec(centres.axes4(), EQUAL.shoulder), sticks.held)
-    lost = {"rms_steps": centres.rms_steps, "variance_lost": centres.variance_lost(sticks.held)}
-    main, c = shares["main"], shares["c"]
-    changed = {"main_changed": main["any"], "main_changed_off_rest": main["any_off_rest"], "c_changed": c["any"]}
-    return {"k": centres.k, **lost, **changed, "zones": shares}
-
-
-def _show(terminal: Terminal, rows: Sequence[dict[str, Any]], sticks: Sticks) -> None:
-    shown = [[row[name] if name in ("k", "rms_steps") else 100 * row[name] for name in COLUMNS] for row in rows]
-    terminal.table(TITLE, tuple(COLUMNS.values()), shown)
-    terminal.say(CHANGED)
-    equal = zones.shares(EQUAL, sticks.held)["main"]
-    changed = f"{100 * equal['any']:.1f} % of the frames and {100 * equal['any_off_rest']:.1f} % of those off rest"
-    terminal.say(f"beside it {len(EQUAL.axes[0])} classes in equal steps: the main stick changed in {changed}")
-    terminal.say(f"{sticks.files} games, {sticks.frames:,} frames of players, {sticks.values:,} stick values")
-
-
-def _show_centres(terminal: Terminal, centres: Centres) -> None:
-    named = AXES if len(centres.axes) > 1 else ("all axes",)
-    for name, values in zip(named, centres.axes, strict=True):
+def _show(terminal: Terminal, rows: Sequence[dict[str, Any]], centres: Centres | None) -> None:
+    shares = [(100 * row["main_changed_off_rest"], 100 * row["c_changed_off_rest"], row["rms_steps"]) for row in rows]
+    shown = [[row["k"], row["positions"], *map("{:6.2f}".format, part)] for row, part in zip(rows, shares, strict=True)]
+    terminal.table(TITLE, COLUMNS, shown)
+    for note in NOTES[:-1] if centres else NOTES:
+        terminal.say(note)
+    if centres is None:
+        return
+    terminal.lines(["", SCALE])
+    for name, values in zip(AXES if len(centres.axes) > 1 else ("all axes",), centres.axes, strict=True):
         parts = [values[at : at + 8] for at in range(0, len(values), 8)]
         lines = ["  ".join(f"{value:7.4f}" for value in part) for part in parts]
         terminal.lines(["", f"Centres of {name.replace('_', ' ')}", *lines])

@@ -57,14 +57,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(f"{what}\n  hint: set {STACKTRACE}=1 and run it again to see where it happens", 1)
 
 
+_YES_OR_NO = ("true", "false", "yes", "no", "on", "off")
+
+
 def _run(argv: list[str]) -> int:
     asked = parse(argv)
     if asked is None:
         return 0
     settings = resolve(asked.command, asked.flags, os.environ)
     if asked.strays:
-        what = f"{asked.command} has no use for '{asked.strays[0]}'"
-        raise OptionError(what, fix="options begin with --, and lists are written with commas: 512,512")
+        stray = asked.strays[0]
+        lists = "options begin with --, and lists are written with commas: 512,512"
+        fix = "what is yes or no is written --name or --no-name" if stray.lower() in _YES_OR_NO else lists
+        raise OptionError(f"{asked.command} has no use for '{stray}'", fix=fix)
     for notice in settings.notices:
         Terminal.of(settings).say(f"note: {notice}")
     module, _, function = MODULES[asked.command].partition(":")

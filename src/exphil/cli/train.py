@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from exphil import assemble
-from exphil.cli import dry_run
+from exphil.cli import dry_run, told
 from exphil.cli.reading import read_games
 from exphil.cli.stop import Stop
 from exphil.cli.terminal import Terminal
@@ -27,6 +27,8 @@ def run(settings: Settings) -> int:
         from exphil.train.checkpoint import load_snapshot
 
         snapshot = load_snapshot(settings.saving.resume)
+        if settings.given("kmeans_centers"):
+            terminal.warn(f"the snapshot holds its own stick centres: {settings['kmeans_centers']} is not read")
         settings = resumed(settings, snapshot["config"], snapshot["run"]["epoch"])
     settings = settings.changed(decided(settings), "decided for this run")
     if settings.run.dry_run:
@@ -56,7 +58,9 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
         "seed": f"{settings['seed']} (use --seed {settings['seed']} to reproduce)",
         "data": f"{len(learned)} games, {corpora[0].decisions.sum():,} decisions{kept}",
         "policy": f"{settings['backbone']}, {parameters:,} parameters, on {job.run.device.type} with {threads} threads",
-        "answers": f"{_late(assemble.delays(settings))}",
+        "sees": told.sees(job.run.policy.table),
+        "presses": told.presses(job.run.policy.codec.classes),
+        "answers": told.answers(assemble.delays(settings)),
         "updates": f"{job.updates - job.run.updates:,} in {settings['epochs'] - job.run.epoch} epochs",
     }.items():
         terminal.say(f"{word:<10} {text}")
@@ -66,13 +70,6 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
         for event in job.events:
             follower.see(event)
     return 128 + stop.signal if stop.signal and job.run.epoch < settings["epochs"] else 0, job, corpora[1]
-
-
-def _late(delays: tuple[int, int]) -> str:
-    """How late a policy answers, in words."""
-    if not delays[1]:
-        return "on the next frame"
-    return f"{'{} to {}'.format(*delays) if delays[0] < delays[1] else delays[0]} frames later than the next"
 
 
 def _say_styles(terminal: Terminal, job: Job, learned: Corpus) -> None:

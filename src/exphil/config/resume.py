@@ -40,10 +40,19 @@ def resumed(settings: Settings, saved: Mapping[str, Any], done: int) -> Settings
     then = {name: option.default for name, option in OPTIONS.items()} | dict(saved)  # of younger options the default
     kept = [name for name in sorted(asked - MAY_CHANGE) if now[name] != then[name]]
     if kept:
-        lines = [f"{settings.sources[name]}: a resumed run keeps its {then[name]}" for name in kept]
+        lines = [f"{settings.sources[name]}: a resumed run keeps {_spelled(name, then[name])}" for name in kept]
         raise OptionError("\n".join(lines), fix="start a new run for that")
     found = Settings.from_flat("train", {n: value for n, value in saved.items() if n not in PLACE} | now)
     if done >= found.training.epochs:
         where = str(settings.saving.resume)
         raise OptionError(f"already trained for {done} epochs", where, f"--epochs {done + 1} goes on")
     return found
+
+
+def _spelled(name: str, value: Any) -> str:
+    """An option as it would be typed."""
+    flag = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return flag if value else flag.replace("--", "--no-", 1)
+    words = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+    return f"{flag} {words}" if value is not None else f"its default of {flag}"

@@ -185,6 +185,8 @@ def _idle(name: str, when: Callable[[Settings], bool], needs: str, *beside: str)
     """A notice that an option which somebody chose does nothing here; asked where the command has ``beside`` too."""
 
     def judge(settings: Settings) -> Problem | None:
+        if settings.sources.get("resume", "default") != "default":
+            return None  # what else the run was asked for stands in its snapshot
         if not (settings.sources[name].startswith(("flag", "file")) and when(settings)):
             return None
         return Problem("notice", f"{settings.sources[name]} has no effect", f"it needs {needs}")
@@ -206,10 +208,13 @@ IDLE = (
     _idle("stride", lambda s: not s["temporal"] or (s["sequence_mode"] == "lanes" and not _no_memory(s)), "windows"),
     _idle("weight_decay", lambda s: s["optimizer"] in ("adam", "radam"), "--optimizer adamw, lamb or muon"),
     _idle("decay_steps", lambda s: s["lr_schedule"] == "constant", "another --lr-schedule"),
-    _idle("axis_buckets", lambda s: s["kmeans_centers"] is not None, "equal steps: no --kmeans-centers"),
+    _idle("axis_buckets", lambda s: s["kmeans_centers"] is not None, "equal steps, and --kmeans-centers gives others"),
     _idle("umi_safe", lambda s: not s["stage_motion"], "--stage-motion: all else is in UMI's frames"),
     _idle(
-        "frame_delay", lambda s: s["frame_delay_augment"], "one delay: no --frame-delay-augment", "frame_delay_augment"
+        "frame_delay",
+        lambda s: s["frame_delay_augment"],
+        "one delay, and --frame-delay-augment gives many",
+        "frame_delay_augment",
     ),
     *(
         _idle(name, lambda s: not s["frame_delay_augment"], "--frame-delay-augment")

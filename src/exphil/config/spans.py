@@ -9,13 +9,19 @@ def span(text: str, least: int, most: int) -> range:
     """The numbers that ``text`` names.
 
     Raises:
-        OptionError: no number and no span, or not within ``least`` and ``most``.
+        OptionError: no number and no span, not within ``least`` and ``most``, or the larger end first.
     """
     first, dots, last = (part.strip() for part in text.partition(".."))
-    ends = [int(part) if part.isdecimal() else least - 1 for part in (first, last if dots else first)]
-    if not least <= ends[0] <= ends[1] <= most:
-        raise OptionError(f"'{text}' is not a number from {least} to {most}, nor two of them as in 5..41")
-    return range(ends[0], ends[1] + 1)
+    one, other = (_number(part) for part in (first, last if dots else first))
+    if not (least <= one <= most and least <= other <= most):
+        raise OptionError(f"'{text}' is not one number from {least} to {most}, nor a span of them as in 5..41")
+    if one > other:
+        raise OptionError(f"'{text}' has the larger number first", fix=f"the smaller first: {other}..{one}")
+    return range(one, other + 1)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
 
 
 def spelled(numbers: range) -> str:

@@ -1,8 +1,9 @@
 """Frames that were encoded beforehand: the numbers of every row of a corpus in one file, loaded or mapped.
 
 Encoding costs about two percent of a training step and the numbers take nine times the room of the rows, so this pays
-only where the processor that encodes is much slower than the one that trains. With variants, a row is there as it is,
-mirrored, and with noise several times; what a pick asks for chooses among them.
+only where the processor that encodes is much slower than the one that trains. With variants, a row is there as it is
+and with noise several times; what a pick asks for chooses among them. Mirrored rows are not kept: left and right change
+places by a sign when a batch is made. Neither are actions: the own controller is among the numbers.
 
 The file is numpy's own format: one record a row and variant. Its name says what it holds (games, seats, rollbacks,
 table, variants), and a check sum beside it is compared when it is opened: a damaged one is made anew.
@@ -25,42 +26,38 @@ from torch import Tensor
 
 from exphil.data.corpus import Corpus
 from exphil.data.kept import sum_of
-from exphil.data.loader import Encoded, Gathered, shown
+from exphil.data.loader import Encoded, Gathered, shown, states
 from exphil.data.sampler import Pick
 from exphil.errors import OutputError
-from exphil.features.action import NUM_COMPONENTS, Codec
+from exphil.features.action import Codec
 from exphil.features.augment import mirror, mirror_controllers, noisy, with_noise
 from exphil.features.observation import Table
-from exphil.features.view import controllers
 from exphil.files import place
 from exphil.game.frames import Game, playing
 from exphil.replays.recording import Rollbacks
 from exphil.replays.store import LAYOUT
 
 _AT_ONCE = 4096  # rows encoded in one go
-_FORMAT = 3
+_FORMAT = 4
 Put = Callable[[int, int, NDArray[Any]], object]
 """Gets a plane, the number of a row, and records from there on."""
-ORIGINAL, MIRRORED, FIRST_NOISY = 0, 1, 2
 
 
 class Variants(NamedTuple):
     """What is kept of every row besides itself.
 
     Attributes:
-        mirrored: Left and right changed.
         noisy: How many copies with noise.
         noise_scale: Its standard deviation. The noise is the same in every run, so that runs share a file.
     """
 
-    mirrored: bool = False
     noisy: int = 0
     noise_scale: float = 0.0
 
     @property
     def planes(self) -> int:
-        """Planes of the file."""
-        return FIRST_NOISY + self.noisy if self.mirrored or self.noisy else 1
+        """Planes of the file: the row as it is, then its copies."""
+        return 1 + self.noisy
 
 
 def record(table: Table) -> np.dtype[Any]:
@@ -68,7 +65,6 @@ def record(table: Table) -> np.dtype[Any]:
     fields: list[Any] = [
         ("floats", "<f4", (table.floats,)),
         ("ids", "<i2", (table.ids,)),
-        ("action", "u1", (NUM_COMPONENTS,)),
         ("playing", "u1"),
     ]
     size = np.dtype(fields).itemsize
@@ -80,11 +76,11 @@ def size_bytes(rows: int, table: Table, variants: Variants) -> int:
     return (rows + 1) * variants.planes * record(read_of(table)).itemsize
 
 
-def key(corpus: Corpus, table: Table, codec: Codec, variants: Variants, rollbacks: Rollbacks) -> str:
+def key(corpus: Corpus, table: Table, variants: Variants, rollbacks: Rollbacks) -> str:
     """The name of a file: everything that its numbers depend on."""
     seats = [(entry.digest, entry.seat, entry.style) for entry in corpus.entries]
     rows = [_FORMAT, LAYOUT, rollbacks, seats, corpus.length.tolist()]
-    told = json.dumps([*rows, read_of(table).fingerprint, codec.as_dict(), list(variants)])
+    told = json.dumps([*rows, read_of(table).fingerprint, list(variants)])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
@@ -93,15 +89,12 @@ def read_of(table: Table) -> Table:
     return replace(table, max_delay=0)
 
 
-def build(
-    corpus: Corpus, table: Table, codec: Codec, variants: Variants, put: Put, told: Callable[[int], None]
-) -> None:
+def build(corpus: Corpus, table: Table, variants: Variants, put: Put, told: Callable[[int], None]) -> None:
     """Encode every row of a corpus.
 
     Args:
         corpus: The games.
         table: The feature table, without delay.
-        codec: What the classes of an action stand for.
         variants: What else is kept of a row.
         put: Keeps records.
         told: Hears how many rows are done.
@@ -112,34 +105,25 @@ def build(
         for first in range(0, len(rows), _AT_ONCE):
             game = Game(torch.from_numpy(rows[first : first + _AT_ONCE]))
             floats, ids = table.encode(game)
-            held = controllers(game)
             part = np.zeros(len(game.rows), record(table))
+            part["ids"], part["playing"] = ids.numpy(), playing(game).numpy()
             for plane in range(variants.planes):
-                seen, pressed = _variant(table, floats, held, variants, plane, done)
-                part["floats"], part["ids"] = seen.numpy(), ids.numpy()
-                part["action"], part["playing"] = codec.encode_floats(pressed).numpy(), playing(game).numpy()
+                part["floats"] = (_noised(table, floats, variants, plane, done) if plane else floats).numpy()
                 put(plane, done, part)
             done += len(game.rows)
             told(done)
 
 
-def _variant(
-    table: Table, floats: Tensor, held: Tensor, variants: Variants, plane: int, at: int
-) -> tuple[Tensor, Tensor]:
-    if plane == MIRRORED:
-        yes = torch.ones(1, dtype=torch.bool)
-        return mirror(table, floats[None], yes)[0], mirror_controllers(held[None], yes)[0]
-    if plane >= FIRST_NOISY:
-        random = np.random.default_rng([plane, at])
-        noise = random.normal(0, variants.noise_scale, (len(floats), len(noisy(table))))
-        return with_noise(table, floats, torch.from_numpy(noise.astype(np.float32))), held
-    return floats, held
+def _noised(table: Table, floats: Tensor, variants: Variants, plane: int, at: int) -> Tensor:
+    random = np.random.default_rng([plane, at])
+    noise = random.normal(0, variants.noise_scale, (len(floats), len(noisy(table))))
+    changed: Tensor = with_noise(table, floats, torch.from_numpy(noise.astype(np.float32)))
+    return changed
 
 
 def opened(
     corpus: Corpus,
     table: Table,
-    codec: Codec,
     variants: Variants,
     path: Path,
     *,
@@ -153,7 +137,6 @@ def opened(
     Args:
         corpus: The games.
         table: The feature table.
-        codec: What the classes of an action stand for.
         variants: What else is kept of a row.
         path: The file.
         rollbacks: Which version of a frame that netplay rolled back the rows hold.
@@ -165,13 +148,13 @@ def opened(
         OutputError: the file cannot be written, or is somebody else's.
     """
     shape = variants.planes, int(corpus.length.sum()) + 1
-    name, table = key(corpus, table, codec, variants, rollbacks), read_of(table)
+    name, table = key(corpus, table, variants, rollbacks), read_of(table)
     if fresh or not _holds(path, name, shape, record(table)):
         if path.exists() and path.name != f"{name}.npy" and not sum_of(path).exists():
             what = "is there already and holds no embeddings; it was not touched"
             raise OutputError(what, str(path), "choose another --mmap-path")
         try:
-            _make(path, name, shape, lambda put: build(corpus, table, codec, variants, put, told), record(table))
+            _make(path, name, shape, lambda put: build(corpus, table, variants, put, told), record(table))
         except OSError as error:
             fix = "a disk with more room: --cache-dir, --mmap-path; or without --cache-embeddings and --cache-augmented"
             raise OutputError(f"embeddings cannot be written ({error.strerror or error})", str(path), fix) from error
@@ -231,19 +214,18 @@ class Embeddings:
         rows: Records ``(variants, rows + 1)`` as ``opened`` gives them.
         window: Decisions of a stretch.
         table: The feature table they were encoded with.
+        codec: What the classes of an action stand for.
     """
 
-    def __init__(self, rows: NDArray[Any], window: int, table: Table) -> None:
-        self._table, self._rows, self._kind = table, rows, record(read_of(table))
+    def __init__(self, rows: NDArray[Any], window: int, table: Table, codec: Codec) -> None:
+        self._table, self._codec, self._rows, self._kind = table, codec, rows, record(read_of(table))
         self._length = window + 1 + table.max_delay
         self._planes, self._fields = len(rows), dict(self._kind.fields or {})
 
     def gather(self, pick: Pick) -> Gathered:
         """Records uint8 ``(B, window + 1 + delay, size)``; what lies beyond a game's end weighs nothing."""
-        noisy_planes = self._planes - FIRST_NOISY
-        plane = np.where(pick.mirrored, MIRRORED, ORIGINAL) if self._planes > 1 else np.zeros(len(pick.first), np.int64)
-        if noisy_planes > 0:
-            plane = np.where(pick.noise > 0, FIRST_NOISY + pick.noise % max(noisy_planes, 1), plane)
+        copies = self._planes - 1
+        plane = np.where(pick.noise > 0, 1 + pick.noise % copies, 0) if copies else np.zeros(len(pick.first), np.int64)
         out = np.zeros((len(pick.first), self._length), self._kind)
         for at, (which, first) in enumerate(zip(plane.tolist(), pick.first.tolist(), strict=True)):
             part = self._rows[which, first : first + self._length]
@@ -258,12 +240,15 @@ class Embeddings:
             leaf, at = self._fields[name][:2]
             return rows[..., at : at + leaf.itemsize].contiguous().view(kind)
 
-        floats, delay = column("floats", torch.float32), torch.from_numpy(pick.delay).to(device)
-        held = floats[..., self._table.controller]
-        seen, recent = shown(floats, held, delay, most)
-        ids, _ = shown(column("ids", torch.int16).long(), held, delay, most)
-        answers, played = column("action", torch.uint8).long(), column("playing", torch.uint8)[..., 0].bool()
-        return Encoded(self._table.with_recent(seen, recent), ids, answers[:, 1 + most :], played[:, most:-1])
+        read = column("floats", torch.float32)
+        held, played = read[..., self._table.controller], column("playing", torch.uint8)[..., 0].bool()
+        seen, recent = shown(read, held, pick.delay, most)
+        floats, answers = self._table.with_recent(seen, recent), held[:, 1 + most :]
+        if pick.mirrored.any():
+            mirrored = torch.from_numpy(pick.mirrored).to(device)
+            floats, answers = mirror(self._table, floats, mirrored), mirror_controllers(answers, mirrored)
+        ids = states(column("ids", torch.int16).long(), pick.delay, most)
+        return Encoded(floats, ids, self._codec.encode_floats(answers), played[:, most:-1])
 
     def free(self, gathered: Gathered) -> None:
         """Nothing is used again: the numbers are in the batch."""

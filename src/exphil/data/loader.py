@@ -4,9 +4,9 @@ Rows are gathered and shipped packed; encoding happens on the training device. A
 step): gathering ahead in the background changes when work is done, never what comes out.
 
 A stretch is laid out by its answers. ``most`` frames of delay fit in: decision t is answered by row ``most + 1 + t``
-whatever the delay, its state is row ``most - delay + t``. So every delay is
-judged on the same answers, none is lost at the end of a game, and the controllers before the answer are always those of
-rows ``t + 1`` to ``most + t``: the last ``delay`` of them are not seen yet, the others are.
+whatever the delay, its state is row ``most - delay + t``. So every delay is judged on the same answers, none is lost at
+the end of a game, and the controllers before the answer are always those of rows ``t + 1`` to ``most + t``: the last
+``delay`` of them are not seen yet, the others are.
 """
 
 from __future__ import annotations
@@ -68,27 +68,35 @@ class Shown(NamedTuple):
     recent: Recent | None
 
 
-def shown(rows: Tensor, controllers: Tensor, delay: Tensor, most: int) -> Shown:
-    """The states of some stretches, and the controllers before each answer.
+def states(rows: Tensor, delay: NDArray[np.int64], most: int) -> Tensor:
+    """The rows ``(B, window, …)`` that are seen, of ``(B, window + 1 + most, …)`` rows of any kind.
 
     Args:
-        rows: ``(B, window + 1 + most, …)``: rows of any kind.
-        controllers: ``(B, window + 1 + most, 13)``: the controller floats of the same rows.
+        rows: Of some stretches.
         delay: int64 ``(B,)``, at most ``most``.
         most: The most frames of delay that there is room for.
     """
-    window = rows.shape[1] - 1 - most
+    window, first = rows.shape[1] - 1 - most, most - delay
+    if (first == first[0]).all():
+        return rows[:, int(first[0]) : int(first[0]) + window]
+    places = torch.from_numpy(first[:, None] + np.arange(window)).to(rows.device)
+    return rows[torch.arange(len(rows), device=rows.device)[:, None], places]
+
+
+def shown(rows: Tensor, controllers: Tensor, delay: NDArray[np.int64], most: int) -> Shown:
+    """The states of some stretches, and the controllers before each answer.
+
+    Args:
+        rows: As ``states`` takes them.
+        controllers: ``(B, window + 1 + most, 13)``: the controller floats of the same rows.
+        delay: As ``states`` takes it.
+        most: As ``states`` takes it.
+    """
     if not most:
-        return Shown(rows[:, :window], None)
-    first = most - delay
-    if bool((first == first[0]).all()):
-        states = rows[:, int(first[0]) : int(first[0]) + window]
-    else:
-        places = first[:, None] + torch.arange(window, device=rows.device)
-        states = rows[torch.arange(len(rows), device=rows.device)[:, None], places]
+        return Shown(states(rows, delay, most), None)
     width = controllers.shape[-1]
-    between = controllers[:, 1:-1].reshape(len(rows), -1).unfold(1, most * width, width)  # oldest first
-    return Shown(states, Recent(between, delay[:, None]))
+    before = controllers[:, 1:-1].reshape(len(rows), -1).unfold(1, most * width, width)  # oldest first
+    return Shown(states(rows, delay, most), Recent(before, torch.from_numpy(delay).to(rows.device)[:, None]))
 
 
 class Source(Protocol):
@@ -119,6 +127,8 @@ class Rows:
     """
 
     def __init__(self, corpus: Corpus, window: int, table: Table, codec: Codec, noise_scale: float = 0.0) -> None:
+        if corpus.delay != table.max_delay:
+            raise ValueError(f"the corpus leaves room for {corpus.delay} frames of delay, the table {table.max_delay}")
         self._corpus, self._length, self._table, self._codec = corpus, window + corpus.ahead, table, codec
         self._noise_scale = noise_scale
         self._buffers: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
@@ -141,9 +151,8 @@ class Rows:
         rows = gathered[0].pin_memory() if device.type == "cuda" else gathered[0]
         game, most = Game(rows.to(device, non_blocking=True)), self._table.max_delay
         held = controllers(game)
-        delay = torch.from_numpy(pick.delay).to(device)
-        states, recent = shown(game.elements("int32"), held, delay, most)  # four bytes at a time are picked faster
-        floats, ids = self._table.encode(Game(states.view(torch.uint8)), recent)
+        seen, recent = shown(game.elements("int32"), held, pick.delay, most)  # four bytes at a time are picked faster
+        floats, ids = self._table.encode(Game(seen.view(torch.uint8)), recent)
         answers = held[:, 1 + most :]
         if pick.mirrored.any():
             mirrored = torch.from_numpy(pick.mirrored).to(device)

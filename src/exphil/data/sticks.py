@@ -1,16 +1,22 @@
-"""Games to counts of stick positions, one game after the other: nothing of a game is kept but what it adds."""
+"""Games to counts of stick positions, one game after the other: nothing of a game is kept but what it adds.
+
+And what is lost of them when they are encoded and decoded, by the number of classes.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exphil.errors import DataError
-from exphil.features.kmeans import PLACES, positions
+from exphil.features import zones
+from exphil.features.action import AXIS_BUCKETS, Codec
+from exphil.features.kmeans import PLACES, Centres, positions, rms_steps
 from exphil.game import ids
 from exphil.game.controller import controller_of
 from exphil.replays.choosing import WITHOUT_FAIL_FAST, Skip
@@ -88,3 +94,26 @@ def count(answers: Iterable[Loaded | Skip], found: Sticks, *, skip_duplicates: b
             found.skips.append(answer)
             if answer.is_error and not skip_errors:
                 raise DataError(answer.detail, answer.file, WITHOUT_FAIL_FAST)
+
+
+def lost(found: Sequence[Centres], held: NDArray[np.int64], buckets: Container[int]) -> list[dict[str, Any]]:
+    """What encoding and decoding takes from sticks: a row for each of ``found``, and for equal steps beside them.
+
+    Args:
+        found: Centres, one of each number.
+        held: What was counted, as ``kmeans.positions`` gives it.
+        buckets: Equal steps that an axis can have: those with as many classes are shown, and the default in any case.
+
+    Returns:
+        Rows by classes ``k``, "equal steps" before "learned" ``positions``; ``zones`` holds all of ``zones.shares``.
+    """
+    equal = {AXIS_BUCKETS + 1} | {each.k for each in found if each.k - 1 in buckets}
+    codecs = [(k, "equal steps", Codec.uniform(k - 1)) for k in equal]
+    codecs += [(each.k, "learned", Codec(each.axes4(), Codec.uniform().shoulder)) for each in found]
+    rows = []
+    for k, name, codec in sorted(codecs, key=lambda row: row[:2]):
+        shares, row = zones.shares(codec, held), {"k": k, "positions": name}
+        for stick, kinds in shares.items():
+            row |= {f"{stick}_changed": kinds["any"], f"{stick}_changed_off_rest": kinds["any_off_rest"]}
+        rows.append(row | {"rms_steps": rms_steps(codec, held), "zones": shares})
+    return rows

@@ -28,7 +28,7 @@ class _Tally:
     """Sums over decisions."""
 
     def __init__(self, codec: Codec) -> None:
-        self.names = [component.name for component in codec.components]
+        self.names, self.classes = [component.name for component in codec.components], codec.classes
         n = len(self.names)
         self.frames = 0.0
         self.loss = np.zeros(n)
@@ -109,6 +109,7 @@ def _report(tally: _Tally, games: int, entries: int) -> dict[str, Any]:
         "games": games,
         "players": entries,
         "frames": int(frames),
+        "classes": list(tally.classes),
         "loss": tally.loss_of(tally.loss),
         "baselines": {name: {"loss": tally.loss_of(sums)} for name, sums in tally.baselines.items()},
         "accuracy": {"whole_action": tally.whole / max(frames, 1.0)} | tally.by_component(tally.right),

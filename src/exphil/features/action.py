@@ -7,8 +7,8 @@ are the same thing wherever the positions are symmetric.
 
 The shoulder is the analog depth that the game used, and nothing else. Clicks of L and R are buttons of their own, but
 the game reads full depth (1) while one of them is clicked and 0.35 while Z is held, so the recorded depth says so too.
-A stick within the dead zone and a trigger above its floor are read as rest. Nearness is nearness of what the game
-reads: a tilt is never encoded to a class within the dead zone, a light shield never to a depth that raises none.
+A stick within the dead zone and a trigger above its floor are read as rest. So a tilt is never encoded to a class
+within the dead zone, unless rest itself is nearest, and a light shield never to a depth that raises none.
 
 Works on numpy and torch arrays alike and never imports torch.
 """
@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exphil.features.view import Constant
-from exphil.game.controller import STICK_FLOOR, STICK_STEPS, TRIGGER_FLOOR, TRIGGER_STEPS, Controller
+from exphil.game.controller import STICK_FLOOR, STICK_STEPS, TRIGGER_FLOOR, TRIGGER_STEPS, Z_DEPTH, Controller
 from exphil.game.frames import Array, namespace
-from exphil.game.ids import BUTTONS
+from exphil.game.ids import BUTTONS, Button
 
 AXES = ("main_x", "main_y", "c_x", "c_y")
 NUM_BUTTONS = len(BUTTONS)
@@ -124,10 +124,11 @@ class Codec:
     @cached_property
     def _class_of_step(self) -> Constant:
         """int64 ``(5 * 161,)``: for each axis and the shoulder the class of every step."""
-        sticks = np.arange(-STICK_STEPS, STICK_STEPS + 1) / STICK_STEPS
-        depths = np.arange(_MOST_STEPS) / TRIGGER_STEPS
-        axes = [_classes(sticks, centres, STICK_FLOOR, on_off=False) for centres in self.axes]
-        return Constant(np.concatenate([*axes, _classes(depths, self.shoulder, TRIGGER_FLOOR, on_off=True)]))
+        sticks, depths = np.arange(-STICK_STEPS, STICK_STEPS + 1), np.arange(_MOST_STEPS)
+        axes = [_classes(sticks, STICK_STEPS, centres, STICK_FLOOR, on_off=False) for centres in self.axes]
+        return Constant(
+            np.concatenate([*axes, _classes(depths, TRIGGER_STEPS, self.shoulder, TRIGGER_FLOOR, on_off=True)])
+        )
 
     @cached_property
     def _first_class(self) -> Constant:
@@ -147,6 +148,23 @@ def controller(floats: Array) -> Controller:
     return Controller(main_x, main_y, c_x, c_y, shoulder, module.asarray(bits, dtype=module.int16))
 
 
+def as_read(floats: Array) -> Array:
+    """Controller floats as the game reads them, which is how recordings have them; a copy of their shape.
+
+    Sticks on their grid and at rest within the dead zone, the trigger at full depth while L or R is clicked and at
+    ``Z_DEPTH`` while Z is held.
+    """
+    module = namespace(floats)
+    sticks = (floats[..., NUM_BUTTONS:-1] * STICK_STEPS).round() / STICK_STEPS
+    sticks = sticks * (abs(sticks) >= _STICK_FLOOR.on(sticks))
+    clicked = module.maximum(floats[..., _L], floats[..., _R])
+    held = floats[..., _Z]
+    depth = held * Z_DEPTH + (1 - held) * module.maximum(clicked, floats[..., -1])
+    return module.concatenate([floats[..., :NUM_BUTTONS], sticks, depth[..., None]], -1)
+
+
+_Z, _L, _R = (BUTTONS.index(button) for button in (Button.Z, Button.L, Button.R))
+_STICK_FLOOR = Constant(np.array(STICK_FLOOR, np.float32))
 _MOST_STEPS = 2 * STICK_STEPS + 1
 _STEPS = Constant(np.array([STICK_STEPS] * len(AXES) + [TRIGGER_STEPS], np.float32))
 _FIRST_STEP = Constant(np.array([STICK_STEPS] * len(AXES) + [0], np.float32))
@@ -154,15 +172,19 @@ _OFFSETS = Constant(np.arange(len(AXES) + 1, dtype=np.int64) * _MOST_STEPS)
 _BITS = Constant(np.array(BUTTONS, np.int64))
 
 
-def _classes(values: NDArray[np.float64], centres: Sequence[float], floor: float, *, on_off: bool) -> NDArray[np.int64]:
-    """The class of every value: the nearest centre, but for a value that does something the nearest by what is read.
+def _classes(
+    values: NDArray[np.int64], steps: int, centres: Sequence[float], floor: float, *, on_off: bool
+) -> NDArray[np.int64]:
+    """The class of every value, in whole steps of ``1 / steps``: the nearest centre.
 
-    ``on_off``: reaching the floor is what counts, so that such a value never becomes rest, however near that is.
+    A centre below the floor is played as rest: a value that does something is never taken for it, but for rest itself
+    where that is nearest. ``on_off``: reaching the floor is what counts, so then it is not taken for rest either.
     """
-    exact = np.array(centres)
-    idle = abs(exact) < floor
-    read = np.where(idle & (on_off | (exact != 0)) & ~idle.all(), np.inf, exact)
-    return np.where(abs(values) < floor, _nearest(values, exact), _nearest(values, read))
+    exact, least = np.array(centres), round(floor * steps)
+    idle = np.rint(abs(exact) * steps) < least
+    open_to_all = np.where(idle & (on_off | (exact != 0)) & ~idle.all(), np.inf, exact)
+    near = _nearest(values / steps, exact), _nearest(values / steps, open_to_all)
+    return np.where(abs(values) < least, *near)
 
 
 def _nearest(values: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.int64]:

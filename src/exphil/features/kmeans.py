@@ -15,7 +15,7 @@ the class of 0 holds more than 0 (few centres), and a policy that lets go of the
 from __future__ import annotations
 
 import json
-import math
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,43 +23,36 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from exphil import files
 from exphil.errors import DataError
-from exphil.features.action import AXES
-from exphil.game.controller import STICK_STEPS, Controller
+from exphil.features.action import AXES, Codec
+from exphil.game.controller import CENTRES, STICK_STEPS, Controller
+from exphil.game.frames import Array
 
 VERSION = 1
 PLACES = 2 * STICK_STEPS + 1
 """Steps of an axis: place 0 is -1, place 80 is rest, place 160 is 1."""
-VALUES_A_CENTRE = 10
-"""Fewer values than this for every centre say little."""
 SHARED = "all"
 """What the file calls centres that all axes share."""
-_BLOCK = 1 << 16  # values that are counted at a time, so that what is made of them stays in the cache
+_MOST = 2**63  # of any number in a file
 _NOT = "no stick centres, or damaged"
 _MEND = "mend it, put back a copy, or make one with exphil kmeans; this one was not touched"
+_MAKE = "make one with exphil kmeans --output "
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def places(values: ArrayLike) -> Ints:
+def places(values: Array) -> Ints:
     """The step of every stick value as a place from 0 to 160, int64 of the same shape.
 
     A value off the grid (a program plays) belongs to the nearest step, as for the codec; what is no number is rest.
     """
-    steps = np.rint(np.nan_to_num(np.asarray(values, np.float32) * np.float32(STICK_STEPS), posinf=0.0, neginf=0.0))
-    found: Ints = np.clip(steps, -STICK_STEPS, STICK_STEPS).astype(np.int64) + STICK_STEPS
+    steps = np.asarray(values, np.float32) * np.float32(STICK_STEPS)
+    numbers = np.where(np.isfinite(steps), steps, np.float32(0))
+    found: Ints = np.rint(numbers.clip(-STICK_STEPS, STICK_STEPS)).astype(np.int64) + STICK_STEPS
     return found
-
-
-def histogram(values: ArrayLike) -> Ints:
-    """How often each step was held, int64 ``(161,)``."""
-    flat, counts = np.asarray(values, np.float32).reshape(-1), np.zeros(PLACES, np.int64)
-    for first in range(0, len(flat), _BLOCK):
-        counts += np.bincount(places(flat[first : first + _BLOCK]), minlength=PLACES)
-    return counts
 
 
 def positions(controller: Controller) -> Ints:
@@ -74,6 +67,16 @@ def histograms(held: Ints) -> Ints:
     return np.stack([held[0].sum(1), held[0].sum(0), held[1].sum(1), held[1].sum(0)])
 
 
+def rms_steps(codec: Codec, held: Ints) -> float:
+    """How far encoding and decoding moves an axis: root mean square over all that was held, in steps of 1/80."""
+    steps = np.arange(PLACES) - STICK_STEPS
+    stick, rest = (steps / STICK_STEPS).astype(np.float32), np.zeros(PLACES, np.float32)
+    played = codec.decode(codec.encode(Controller(stick, stick, stick, stick, rest, rest.astype(np.int16))))
+    away = np.stack([getattr(played, name) * np.float64(STICK_STEPS) - steps for name in AXES])
+    counts = histograms(held)
+    return float(np.sqrt((counts * away**2).sum() / max(counts.sum(), 1)))
+
+
 class Fit(NamedTuple):
     """The best centres of one number of them, ascending, and the squared distances to them, summed over all values."""
 
@@ -85,7 +88,7 @@ def fits(counts: Ints, most: int) -> list[Fit]:
     """The best 1, 2, ... centres, at most ``most`` and at most as many as there are different steps (0 is always one).
 
     Args:
-        counts: int64 ``(161,)``, as ``histogram`` gives it.
+        counts: int64 ``(161,)``, how often each step was held: a row of ``histograms``.
         most: How many centres the last one has.
     """
     held = np.flatnonzero((counts > 0) | (np.arange(PLACES) == STICK_STEPS))
@@ -106,23 +109,6 @@ def fits(counts: Ints, most: int) -> list[Fit]:
         exact = tuple(float(step) / STICK_STEPS for step in reversed(chosen))
         found.append(Fit(exact, float(least[-1]) / STICK_STEPS**2))
     return found
-
-
-def fit(counts: Ints, k: int) -> Fit:
-    """The best ``k`` centres of a histogram.
-
-    Raises:
-        DataError: there are fewer different steps than that.
-    """
-    found = fits(counts, k)
-    _check_enough(len(found), k)
-    return found[-1]
-
-
-def _check_enough(positions: int, k: int) -> None:
-    if positions < k:
-        what = f"{k} centres are more than the {positions} different positions of a stick axis in these games"
-        raise DataError(what, fix="fewer centres, or more replays")
 
 
 def _segments(steps: Floats, weight: Floats) -> tuple[Floats, Floats]:
@@ -186,7 +172,9 @@ class Centres:
         counted = rows if per_axis else rows.sum(0, keepdims=True)
         found = [fits(row, max(wanted)) for row in counted]
         most = min(map(len, found))
-        _check_enough(most, min(wanted))
+        if most < min(wanted):
+            what = f"{min(wanted)} centres are more than the {most} different positions of a stick axis in these games"
+            raise DataError(what, fix="fewer centres, or more replays")
         chosen = [[row[k - 1] for row in found] for k in wanted if k <= most]
         values = int(rows.sum())
         return [
@@ -199,20 +187,9 @@ class Centres:
         """Centres of an axis."""
         return len(self.axes[0])
 
-    @property
-    def rms_steps(self) -> float:
-        """Root of the mean squared error, in steps of 1/80."""
-        return math.sqrt(self.squared_error / max(self.values, 1)) * STICK_STEPS
-
     def axes4(self) -> tuple[tuple[float, ...], ...]:
         """The centres of main x, main y, C x and C y, as a ``Codec`` takes them."""
         return self.axes if len(self.axes) == len(AXES) else self.axes * len(AXES)
-
-    def variance_lost(self, held: Ints) -> float:
-        """The squared error as a share of that of one centre for all values, from 0 to 1."""
-        steps, counts = np.arange(PLACES) - STICK_STEPS, histograms(held).sum(0)
-        whole = float((counts * steps**2).sum() - (counts * steps).sum() ** 2 / max(counts.sum(), 1))
-        return self.squared_error * STICK_STEPS**2 / whole if whole else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a file."""
@@ -261,7 +238,9 @@ class Centres:
         Raises:
             DataError: it cannot be read, is damaged or of another version; it is never written to.
         """
-        words = files.read_json(path, _NOT, _MEND)
+        if path.is_dir():
+            raise DataError("is a folder, no file of stick centres", str(path), f"name a file, or {_MAKE}FILE")
+        words = files.read_json(path, _NOT, _MEND, missing=f"{_MAKE}{path}")
         return Centres.from_dict(words, str(path))
 
 
@@ -279,18 +258,21 @@ def _checked(words: Any) -> Centres:
         raise ValueError("its characters are not a list of names")
     values, replays, k = (_number(words[name], name, whole=True) for name in ("values", "files", "k"))
     error = _number(words["squared_error"], "squared_error")
+    if not CENTRES[0] <= k <= CENTRES[1]:
+        raise ValueError(f"its k is {reprlib.repr(k)}, not from {CENTRES[0]} to {CENTRES[1]}")
     named = [name for name in AXES if name in axes] or [SHARED]
     found = tuple(_axis(axes[name], name) for name in named)
     for name, centres in zip(named, found, strict=True):
         if len(centres) != k:
-            raise ValueError(f"axis '{name}' has {len(centres)} centres and k is {k:g}")
+            raise ValueError(f"axis '{name}' has {len(centres)} centres and k is {k}")
     return Centres(found, int(values), error, int(replays), tuple(characters))
 
 
 def _number(value: Any, name: str, *, whole: bool = False) -> float:
     kinds = (int,) if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < math.inf:
-        raise ValueError(f"its {name} is {value!r}, not a {'whole ' if whole else ''}number of at least 0")
+    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < _MOST:
+        sort = "whole number" if whole else "number"
+        raise ValueError(f"its {name} is {reprlib.repr(value)}, not a {sort} from 0 up to 2**63")
     return value
 
 
@@ -300,10 +282,13 @@ def _axis(centres: Any, name: str) -> tuple[float, ...]:
         raise ValueError(f"{what} is not a list of numbers")
     for value in centres:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1 <= value <= 1:
-            raise ValueError(f"{what} holds {value!r}, not a number from -1 to 1")
+            raise ValueError(f"{what} holds {reprlib.repr(value)}, not a number from -1 to 1")
     for low, high in pairwise(centres):
         if low >= high:
             raise ValueError(f"{what} has {high} after {low}: centres ascend, each once")
     if 0 not in centres:
         raise ValueError(f"{what} has no centre that is exactly 0: a stick that is let go would drift")
+    for low, high in pairwise(centres):
+        if round(low * STICK_STEPS) == round(high * STICK_STEPS):
+            raise ValueError(f"{what} has {low} and {high}: both are the same step of 1/{STICK_STEPS}")
     return tuple(float(value) for value in centres)

@@ -220,9 +220,8 @@ class Table:
     def fingerprint(self) -> str:
         """A short hash of everything that gives the numbers their meaning."""
         layout = [[name, f.name, f.width, f.low, f.high, f.says, f.scale] for name, f in self.rows()]
-        constants = {
-            name: table.array.tolist() for name, table in (TABLES | stage_motion.TABLES | climbers.TABLES).items()
-        }
+        used = TABLES | (stage_motion.TABLES if self.stage_motion else {}) | (climbers.TABLES if self.ic_tech else {})
+        constants = {name: table.array.tolist() for name, table in used.items()}
         ids = [[found.name, found.vocabulary] for found in self.vocabularies]
         words = json.dumps([SCHEMA_VERSION, layout, ids, constants])
         return hashlib.sha256(words.encode()).hexdigest()[:16]

@@ -162,11 +162,8 @@ _FIGHTER = _rows(
     Feature("facing", 1, "facing", -1, 1, "-1 left, +1 right", -1),
     Feature("x", 1, "x", -10, 10, "x 0.05", -1, 0.05),
     Feature("y", 1, "y", -10, 10, "x 0.05", scale=0.05),
-    Feature(*("action", NUM_ACTIONS, Lit(lambda v, p: v.action(p)), 0, 1, "one-hot of the action state")),
-    Feature(
-        *("character", NUM_CHARACTERS, Lit(lambda v, p: v.character(p)), 0, 1),
-        "one-hot of the character",
-    ),
+    Feature("action", NUM_ACTIONS, Lit(lambda v, p: v.action(p)), 0, 1, "one-hot of the action state"),
+    Feature("character", NUM_CHARACTERS, Lit(lambda v, p: v.character(p)), 0, 1, "one-hot of the character"),
     Feature("invulnerable", 1, "invulnerable", 0, 1, "0 or 1"),
     Feature("jumps", 1, "jumps", 0, 1, "jumps left / 6", scale=1 / 6),
     Feature("shield", 1, "shield", 0, 1, "x 0.01", scale=0.01),
@@ -178,48 +175,57 @@ _FIGHTER = _rows(
     Feature("speed_y_attack", 1, "speed_y_attack", -10, 10, "knockback, x 0.5", scale=0.5),
     Feature("hitstun", 1, "hitstun", 0, 1, "frames left / 120", scale=1 / 120),
     Feature(
-        *("action_frame", 1, lambda v, p: v.module.floor(p.action_frame), 0, 2, "floor(frame of the action) / 60"),
+        name="action_frame",
+        width=1,
+        read=lambda v, p: v.module.floor(p.action_frame),
+        low=0,
+        high=2,
+        says="floor(frame of the action) / 60",
         scale=1 / 60,
     ),
     Feature("stocks", 1, "stocks", 0, 1, "/ 4", scale=1 / 4),
-    Feature("exists", 1, "exists", 0, 1, "0 or 1"),
 )
+"""What is read of Popo, and of Nana where she is ``full``: a row that is added here is read of both."""
+_EXISTS = Feature("exists", 1, "exists", 0, 1, "0 or 1")
 _JUMPS_LEFT = Feature(
-    *("jumps", NUM_JUMPS, lambda v, p: v.one_hot(v.integer(p.jumps).clip(0, NUM_JUMPS - 1), NUM_JUMPS), 0, 1),
-    "one-hot of the jumps left, 0 to 6",
+    name="jumps",
+    width=NUM_JUMPS,
+    read=lambda v, p: v.one_hot(v.integer(p.jumps).clip(0, NUM_JUMPS - 1), NUM_JUMPS),
+    low=0,
+    high=1,
+    says="one-hot of the jumps left, 0 to 6",
 )
 _LEDGE = Feature(
-    *("ledge_distance", 1, lambda v, p: 1 - abs(p.x) / v.table("ledge_x")[v.stage][..., None]),
-    *(-10, 10, "(ledge - |x|) / ledge of the stage: 1 centre, 0 at the ledge, negative off stage"),
+    name="ledge_distance",
+    width=1,
+    read=lambda v, p: 1 - abs(p.x) / v.table("ledge_x")[v.stage][..., None],
+    low=-10,
+    high=10,
+    says="(ledge - |x|) / ledge of the stage: 1 centre, 0 at the ledge, negative off stage",
 )
 
 
-def base(*, action: bool, character: bool, jumps: bool) -> tuple[Feature, ...]:
-    """What a fighter is and where: each flag asks for a one-hot, which else is an id or one scaled number."""
-    found = [_FIGHTER[n] for n in ("percent", "facing", "x", "y")]
-    found += [_FIGHTER["action"]] * action + [_FIGHTER["character"]] * character + [_FIGHTER["invulnerable"]]
-    return (*found, _JUMPS_LEFT if jumps else _FIGHTER["jumps"], _FIGHTER["shield"], _FIGHTER["on_ground"])
-
-
-SPEEDS = tuple(_FIGHTER[name] for name in _FIGHTER if name.startswith("speed_"))
-REST = (_FIGHTER["hitstun"], _FIGHTER["action_frame"], _FIGHTER["stocks"])
+def fighter(*, action: bool, character: bool, jumps: bool) -> tuple[Feature, ...]:
+    """All that is read of a fighter: each flag asks for a one-hot, which else is an id or one scaled number."""
+    left_out = {name for name, kept in {"action": action, "character": character}.items() if not kept}
+    chosen = _FIGHTER | ({"jumps": _JUMPS_LEFT} if jumps else {})
+    return tuple(row for name, row in chosen.items() if name not in left_out)
 
 
 def player(*, action: bool, character: bool, jumps: bool) -> Part:
     """The leader of one side."""
-    return Part("player", (*base(action=action, character=character, jumps=jumps), *SPEEDS, *REST, _LEDGE))
+    return Part("player", (*fighter(action=action, character=character, jumps=jumps), _LEDGE))
 
 
-_COMPACT_NANA = tuple(
-    _FIGHTER[name]
-    for name in (
-        *("exists", "x", "y", "facing", "on_ground"),
-        *("percent", "stocks", "hitstun", "action_frame", "invulnerable"),
-    )
-)
+_NANA = ("x", "y", "facing", "on_ground", "percent", "stocks", "hitstun", "action_frame", "invulnerable")
+_COMPACT_NANA = (_EXISTS, *(_FIGHTER[name] for name in _NANA))
 _CATEGORY = Feature(
-    *("category", len(CATEGORIES), lambda v, p: v.one_hot(v.table("category")[v.action(p)], len(CATEGORIES))),
-    *(0, 1, "one-hot group of action states: " + ", ".join(CATEGORIES)),
+    name="category",
+    width=len(CATEGORIES),
+    read=lambda v, p: v.one_hot(v.table("category")[v.action(p)], len(CATEGORIES)),
+    low=0,
+    high=1,
+    says="one-hot group of action states: " + ", ".join(CATEGORIES),
 )
 _DOING = (
     Feature("attacking", 1, lambda v, p: v.table("attacking")[v.action(p)], 0, 1, "jab, tilt, smash, aerial, special"),
@@ -227,8 +233,12 @@ _DOING = (
     Feature("can_act", 1, lambda v, p: v.table("can_act")[v.action(p)], 0, 1, "a state that a press leaves at once"),
 )
 _SAME_GROUP = Feature(
-    *("synced", 1, lambda v, p: v.table("category")[v.action(p)] == v.table("category")[v.action(v.players)]),
-    *(0, 1, "same group of action states as Popo"),
+    name="synced",
+    width=1,
+    read=lambda v, p: v.table("category")[v.action(p)] == v.table("category")[v.action(v.players)],
+    low=0,
+    high=1,
+    says="same group of action states as Popo",
 )
 _SAME_ACTION = Feature(
     "synced", 1, lambda v, p: v.action(p) == v.action(v.players), 0, 1, "the same action state as Popo"
@@ -250,8 +260,7 @@ def nana(mode: str, *, action: bool, character: bool, jumps: bool) -> Part:
     elif mode == "enhanced":
         rows = (*_COMPACT_NANA, *_DOING, _SAME_ACTION)
     else:
-        whole = base(action=action, character=character, jumps=jumps)
-        rows = (*whole, _FIGHTER["exists"], *SPEEDS, *REST)
+        rows = (*fighter(action=action, character=character, jumps=jumps), _EXISTS)
     return Part("nana", tuple(row._replace(name=f"nana.{row.name}") for row in rows), "nana", "exists")
 
 
@@ -278,11 +287,20 @@ def _distance(view: View, _: Group) -> Array:
 
 STAGES = {
     "compact": Feature(
-        *("stage", 7, lambda v, _: v.one_hot(v.table("compact_stage")[v.stage], 7)),
-        *(0, 1, "one-hot: the six legal stages, other"),
+        name="stage",
+        width=7,
+        read=lambda v, _: v.one_hot(v.table("compact_stage")[v.stage], 7),
+        low=0,
+        high=1,
+        says="one-hot: the six legal stages, other",
     ),
     "full": Feature(
-        *("stage", NUM_STAGES, lambda v, _: v.one_hot(v.stage, NUM_STAGES)), *(0, 1, "one-hot of the stage number")
+        name="stage",
+        width=NUM_STAGES,
+        read=lambda v, _: v.one_hot(v.stage, NUM_STAGES),
+        low=0,
+        high=1,
+        says="one-hot of the stage number",
     ),
 }
 CONTROLLER = (

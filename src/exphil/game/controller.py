@@ -14,6 +14,8 @@ import numpy as np
 from exphil.game.frames import Array, Group
 
 STICK_STEPS = 80
+CENTRES = (3, 2 * STICK_STEPS + 1)
+"""How many classes of an axis can be learned: left, rest and right at least, every step at most."""
 TRIGGER_STEPS = 140
 STICK_FLOOR = 23 / STICK_STEPS
 """The least position of an axis that is not rest (0.2875): the game reads a smaller one as 0. None of 1.7 million stick
@@ -21,6 +23,9 @@ positions of people in the shared replays lies between."""
 TRIGGER_FLOOR = 43 / TRIGGER_STEPS
 """The least depth that does anything: the game reads a shallower trigger as at rest. In 433,784 player-frames of the
 shared replays there is none between 0 and 43/140, and the lightest shields stand at 43/140."""
+Z_DEPTH = 49 / TRIGGER_STEPS
+"""What the game reads of the trigger while Z is held, L and R clicked or not (7,389 of 7,389 such frames); without Z a
+click is read as full depth (86,334 of 86,334)."""
 
 
 class Controller(NamedTuple):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from exphil.envs.environment import Frame
 from exphil.errors import OptionError
-from exphil.features.action import NUM_COMPONENTS, Codec, controller
+from exphil.features.action import NUM_COMPONENTS, Codec, as_read, controller
 from exphil.features.observation import Recent, Table
 from exphil.features.view import controllers
 from exphil.game.controller import Controller
@@ -136,4 +136,6 @@ class Agent:
         if not self._table.max_delay:
             return None
         self._seen.append(controllers(game))
-        return Recent(np.concatenate([*self._seen, *self._line.pending], -1), self._delay)
+        before = np.stack([*self._seen, *self._line.pending], 1)
+        before[:, len(self._seen) :] = as_read(before[:, len(self._seen) :])
+        return Recent(before.reshape(self._games, -1), self._delay)

@@ -20,6 +20,10 @@ MIN_FRAMES = 2 * FRAMES_PER_SECOND
 """Shorter recordings hold nothing to learn from: hands are free from the 85th frame on."""
 
 
+MOVES = Lacks.PLATFORMS | Lacks.STADIUM | Lacks.WHISPY
+"""Columns of what moves on stages."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which games and which of their two players a run learns from.
@@ -40,7 +44,7 @@ class Choice:
     """Games whose quality is at least this, 0 to 100."""
     allow_missing: bool = False
     """Take games that lack columns of ``needed`` all the same."""
-    needed: Lacks = ~(Lacks.HITLAG | Lacks.PLATFORMS | Lacks.STADIUM | Lacks.WHISPY)
+    needed: Lacks = ~(Lacks.HITLAG | MOVES)
     """The columns that are read; all by default but those that the default feature table does not read."""
     everything: bool = False
     """Every game of two that can be read, both players, whatever else stands here: for filling a store."""
@@ -150,7 +154,8 @@ def judge_columns(version: str, lacks: Lacks, choice: Choice) -> None:
     """
     missing = lacks & choice.needed
     if missing and not (choice.allow_missing or choice.everything):
-        raise Skipped("columns", f"Slippi {version} lacks {slp.lacking(missing)}")
+        moves = ", read because of --stage-motion" if missing & MOVES else ""
+        raise Skipped("columns", f"Slippi {version} lacks {slp.lacking(missing)}{moves}")
 
 
 def summary(skips: Iterable[Skip]) -> list[tuple[int, str]]:

@@ -14,10 +14,11 @@ from exphil.game.time import MAX_DELAY
 AXIS_BUCKETS = (2, 4, 8, 10, 16, 20, 32, 40, 80, 160)
 """Divisors of the 160 steps of a stick, so that every class is a position that it can take. 1 and 5 divide 160 too, but
 have no class for rest."""
-CENTRES = (3, 161)  # of an axis: left, rest and right at least, every step of a stick at most
 
 
 def _numbers_of_centres(text: str) -> str:
+    from exphil.game.controller import CENTRES  # numpy is loaded only when a number is given
+
     return spelled(span(text, *CENTRES))
 
 
@@ -49,7 +50,7 @@ class Features:
         False, "add what moves on the stages: Randall, Fountain of Dreams' platforms, Pokemon Stadium, Whispy"
     )
     ic_tech: bool = option(False, "add 32 floats on Ice Climbers: grabs, regrabs, desyncs")
-    umi_safe: bool = option(False, "leave out what UMI's frames do not hold")
+    umi_safe: bool = option(False, "leave out what the Computer Melee Championship (UMI) does not show")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,9 @@ class Delay:
 
     title: ClassVar[str] = "Delay"
     frame_delay: int = option(
-        0, "frames that the policy's answers come late (evaluate: default as it learned)", check=between(0, MAX_DELAY)
+        0,
+        "frames that answers come late; evaluate without it takes the delays that the policy learned",
+        check=between(0, MAX_DELAY),
     )
 
 
@@ -100,7 +103,7 @@ class Delays:
     )
     frame_delay_min: int = option(0, "least delay of --frame-delay-augment, in frames", check=between(0, MAX_DELAY))
     frame_delay_max: int = option(18, "most delay of --frame-delay-augment, in frames", check=between(0, MAX_DELAY))
-    online_robust: bool = option(False, "prepare for online play: implies --frame-delay-augment")
+    online_robust: bool = option(False, "prepare for online play: every delay from 0 to 18, as --frame-delay-augment")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,8 @@ def arms(what: str, learned: Corpus, folder: Path) -> dict[str, dict[str, Any]]:
         return {f"delay {delay}": {"frame_delay": delay} for delay in DELAYS} | {"any delay 0 to 18": ANY}
     if what == "augment":
         off, still = {"noise_scale": 0.0}, {"mirror_prob": 0.0}
-        return {"nothing": {"augment": False}, "mirror": off, "noise": still, "mirror and noise": {}}
+        loud = {f"noise {scale} everywhere": still | {"noise_prob": 1.0, "noise_scale": scale} for scale in (0.2, 0.5)}
+        return {"nothing": {"augment": False}, "mirror": off, "noise": still, "mirror and noise": {}} | loud
     held = sum(positions(controller_of(learned.game(index).players, 0)) for index in range(len(learned.entries)))
     centres = folder / "centres.json"
     Centres.of(held, [21], False)[0].save(centres)

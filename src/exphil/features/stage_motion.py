@@ -12,6 +12,7 @@ were, see ``augment``: Randall's round and the forms of Pokemon Stadium.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exphil.features.rows import Feature
 from exphil.features.view import Constant, View
@@ -26,16 +27,24 @@ _OTHER_TYPE = 10
 _PLATFORM_SCALE, _PLATFORM_LOWEST = 0.75, 1.125
 """A recorded height to the game units that characters stand at (``events.PLATFORM``)."""
 
-TABLES: dict[str, Constant] = {
-    "randall": Constant(np.concatenate([RANDALL, np.roll(RANDALL, -1, 0) - RANDALL], 1)),
-    "stadium": Constant(
-        np.array(
-            [FORMS.index(_FORM_OF_TYPE[n]) if n in _FORM_OF_TYPE else -1 for n in range(_OTHER_TYPE + 1)], np.int64
-        )
-    ),
-}
-"""Part of a table's fingerprint. ``randall`` (1200, 4): his centre and how far he goes in the next frame; ``stadium``
-(11,): the place in ``FORMS`` of a type, or -1."""
+
+def _randall_table() -> NDArray[np.float32]:
+    """``(1201, 5)``: 1, his centre x 0.05 and how far he goes in the next frame x 0.5; zeros in the last row."""
+    moves = np.roll(RANDALL, -1, 0) - RANDALL
+    there = np.concatenate([np.ones((RANDALL_FRAMES, 1)), RANDALL * 0.05, moves * 0.5], 1)
+    return np.concatenate([there, np.zeros((1, 5))]).astype(np.float32)
+
+
+def _stadium_table() -> NDArray[np.float32]:
+    """``(12, 5)``: the one-hot of every type's form; zeros for a type without one, and in the last row."""
+    table = np.zeros((_OTHER_TYPE + 2, len(FORMS)), np.float32)
+    for number, form in _FORM_OF_TYPE.items():
+        table[number, FORMS.index(form)] = 1
+    return table
+
+
+TABLES: dict[str, Constant] = {"randall": Constant(_randall_table()), "stadium": Constant(_stadium_table())}
+"""Part of a table's fingerprint; the last row of each is for frames on other stages."""
 
 
 def _on(view: View, stage: Stage, lacks: Lacks | None = None) -> Array:
@@ -44,31 +53,27 @@ def _on(view: View, stage: Stage, lacks: Lacks | None = None) -> Array:
     return there if lacks is None else there & ((view.game.lacks & int(lacks)) == 0)
 
 
+def _looked_up(view: View, name: str, place: Array, there: Array) -> Array:
+    table = TABLES[name].on(view.game.rows)
+    return table[view.module.where(there, place, len(table) - 1)]
+
+
 def _randall(view: View) -> Array:
-    """``S + (4,)``: x, y, dx and dy of Randall; zeros on other stages."""
-    round_ = TABLES["randall"].on(view.game.rows)[view.integer(view.game.frame) % RANDALL_FRAMES]
-    return view.module.where(_on(view, Stage.YOSHIS_STORY)[..., None], round_, 0.0)
+    return _looked_up(view, "randall", view.integer(view.game.frame) % RANDALL_FRAMES, _on(view, Stage.YOSHIS_STORY))
 
 
-def _platforms(view: View, sign: int) -> Array:
-    """Half of the right platform's height ``sign`` times the left one's, in recorded units."""
-    return (view.game.platforms[..., 1] + sign * view.game.platforms[..., 0]) / 2
-
-
-def _mean_height(view: View) -> Array:
-    height = _PLATFORM_SCALE * _platforms(view, 1) + _PLATFORM_LOWEST
-    return view.module.where(_on(view, Stage.FOUNTAIN_OF_DREAMS, Lacks.PLATFORMS), height, 0.0)
-
-
-def _half_difference(view: View) -> Array:
-    height = _PLATFORM_SCALE * _platforms(view, -1)
-    return view.module.where(_on(view, Stage.FOUNTAIN_OF_DREAMS, Lacks.PLATFORMS), height, 0.0)
+def _platforms(view: View) -> Array:
+    """``S + (3,)``: 1, the mean of both heights and half of what the right one is higher, in game units x 0.05."""
+    there = _on(view, Stage.FOUNTAIN_OF_DREAMS, Lacks.PLATFORMS)
+    left, right = (_PLATFORM_SCALE * 0.05 * view.game.platforms[..., side] for side in (0, 1))
+    mean = (right + left) / 2 + _PLATFORM_LOWEST * 0.05
+    found = view.module.stack([view.module.ones_like(mean), mean, (right - left) / 2], -1)
+    return view.module.where(there[..., None], found, 0.0)
 
 
 def _form(view: View) -> Array:
     number = view.integer(view.game.stadium).clip(0, _OTHER_TYPE)
-    lit = view.one_hot(TABLES["stadium"].on(view.game.rows)[number], len(FORMS))
-    return lit & _on(view, Stage.POKEMON_STADIUM, Lacks.STADIUM)[..., None]
+    return _looked_up(view, "stadium", number, _on(view, Stage.POKEMON_STADIUM, Lacks.STADIUM))
 
 
 def _wind(view: View) -> Array:
@@ -77,39 +82,46 @@ def _wind(view: View) -> Array:
 
 
 ROWS: tuple[Feature, ...] = (
-    Feature("randall.present", 1, lambda v, _: _on(v, Stage.YOSHIS_STORY), 0, 1, "1 on Yoshi's Story"),
     Feature(
-        *("randall.place", 2, lambda v, _: _randall(v)[..., :2], -10, 10, "x of his centre, y of his top, x 0.05"),
-        *((-1, 1), 0.05),
+        name="randall",
+        width=5,
+        read=lambda v, _: _randall(v),
+        low=-10,
+        high=10,
+        says="Yoshi's Story: 1, x of his centre and y of his top x 0.05, how far right and up he goes next x 0.5",
+        mirror=(1, -1, 1, -1, 1),
     ),
     Feature(
-        *("randall.motion", 2, lambda v, _: _randall(v)[..., 2:], -1, 1, "how far he goes in the next frame, x 0.5"),
-        *((-1, 1), 0.5),
+        name="platforms",
+        width=3,
+        read=lambda v, _: _platforms(v),
+        low=-10,
+        high=10,
+        says="Fountain of Dreams: 1, mean height of the two and half of what the right one is higher, x 0.05",
+        mirror=(1, 1, -1),
     ),
     Feature(
-        *("platforms.present", 1, lambda v, _: _on(v, Stage.FOUNTAIN_OF_DREAMS, Lacks.PLATFORMS), 0, 1),
-        "1 on Fountain of Dreams, where their heights are known",
+        name="stadium",
+        width=len(FORMS),
+        read=lambda v, _: _form(v),
+        low=0,
+        high=1,
+        says="one-hot of Pokemon Stadium's form, there or announced: " + ", ".join(FORMS),
     ),
     Feature(
-        *("platforms.height", 1, lambda v, _: _mean_height(v), -10, 10),
-        *("mean height of Fountain of Dreams' left and right platform, x 0.05", 1, 0.05),
-    ),
-    Feature(
-        *("platforms.difference", 1, lambda v, _: _half_difference(v), -10, 10),
-        *("half of what the right platform is higher than the left, x 0.05", -1, 0.05),
-    ),
-    Feature(
-        *("stadium", len(FORMS), lambda v, _: _form(v), 0, 1),
-        "one-hot of Pokemon Stadium's form, there or announced: " + ", ".join(FORMS),
-    ),
-    Feature(
-        "whispy", 1, lambda v, _: _wind(v), -1, 1, "Dream Land's wind: -1 to the left, +1 to the right, 0 none", -1
+        name="whispy",
+        width=1,
+        read=lambda v, _: _wind(v),
+        low=-1,
+        high=1,
+        says="Dream Land's wind: -1 to the left, +1 to the right, 0 none",
+        mirror=-1,
     ),
 )
 NOT_IN_UMI: tuple[str, ...] = ("stadium", "whispy")
 """Rows that UMI's frames cannot fill."""
 NEEDED: dict[Lacks, tuple[str, str]] = {
-    Lacks.PLATFORMS: ("platforms.height", "the platforms of Fountain of Dreams (Slippi 3.18)"),
+    Lacks.PLATFORMS: ("platforms", "the platforms of Fountain of Dreams (Slippi 3.18)"),
     Lacks.STADIUM: ("stadium", "the form of Pokemon Stadium (Slippi 3.18)"),
     Lacks.WHISPY: ("whispy", "the wind of Dream Land (Slippi 3.18)"),
 }

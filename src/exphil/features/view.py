@@ -41,9 +41,11 @@ class Constant:
 
     def on(self, like: Array) -> Array:
         """The array where ``like`` is, as what ``like`` is: numpy or torch."""
-        if like.device not in self._on:
-            self._on[like.device] = namespace(like).asarray(self.array, device=like.device)
-        return self._on[like.device]
+        device = like.device
+        found = self._on.get(device)
+        if found is None:
+            found = self._on[device] = namespace(like).asarray(self.array, device=device)
+        return found
 
 
 _STAGES = tuple(Stage)
@@ -108,7 +110,8 @@ class View:
 
     def character(self, group: Group) -> Array:
         """int64 ``S + (2,)``: characters of ``players`` or ``nana``, at most 32."""
-        return self._within(group.character, _LAST_CHARACTER)
+        found = self.integer(group.character)  # a byte, never negative
+        return self.module.minimum(found, _LAST_CHARACTER.on(found))
 
     def _within(self, array: Array, last: Constant) -> Array:
         """int64, 0 to ``last``; ``clip`` is the same and takes numpy four times as long for one row."""

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from exphil.features.observation import Recent, Table
+from exphil.features.view import controllers
 from exphil.game.frames import Game
 from exphil.game.ids import CATEGORY_OF_ACTION
 from exphil.game.time import MAX_DELAY
@@ -190,3 +191,12 @@ def test_the_fingerprint_changes_with_every_mode():
     defaults = sum(DEFAULT.fingerprint == table.fingerprint for table in made)
     assert defaults == len(MODES) + 1, "every default, and umi_safe, which leaves nothing of the default out"
     assert len(prints) == len(made) - defaults + 1
+
+
+def test_controllers_beyond_the_ends_are_the_ends_seen_or_recent(game):
+    """Old files hold triggers of 5e24; no input may be that large."""
+    made = Game(game(ICE).seen_from(0).rows[:2].copy())
+    made.players.main_x[..., 0], made.players.shoulder[..., 0] = -9, 5e24
+    floats = controllers(made)
+    assert (floats[:, 8] == -1).all() and (floats[:, 12] == 1).all()
+    assert np.array_equal(DEFAULT.encode(made)[0][:, DEFAULT.controller], floats)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ Delays = Callable[[int], NDArray[np.int64]]
 def drawn(low: int, high: int, seed: int, entries: int) -> Delays:
     """Every game gets a delay from ``low`` to ``high``, anew every epoch: within a game hands do not get slower."""
 
+    @lru_cache(maxsize=1)
     def delays(epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng([seed, 7, epoch]).integers(low, high + 1, entries)
 

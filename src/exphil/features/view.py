@@ -80,7 +80,7 @@ _ANALOG = Constant(
 def controllers(game: Game) -> Array:
     """The own controllers, float32 ``S + (13,)``: buttons 0 or 1, sticks, shoulder, as the feature table has them."""
     module, analog = namespace(game.rows), game.elements("float32")
-    analog = analog[..., _ANALOG.on(analog)]
+    analog = analog[..., _ANALOG.on(analog)].clip(-1, 1)
     return module.concatenate([module.asarray(View(game).buttons(), dtype=analog.dtype), analog], -1)
 
 

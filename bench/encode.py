@@ -2,7 +2,7 @@
 
 Bounds: encoding at most half of the first linear layer's forward and at most 3% of the smallest backbone's step (an mlp
 of 512,512); one live row, columns to floats, at most 60 us at the median over whole games; a step with mirror and noise
-at most 1.05 of a plain one. CPU time, one thread; ratios are of medians taken in turn.
+at most 1.05 of a plain one. CPU time (the live row: wall time), one thread; ratios are of medians taken in turn.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def in_turn(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, flo
 
 
 def stepper(root: Path, paths: list[Path], flags: dict[str, Any]) -> dict[str, Any]:
-    """A run, its batches and the pieces of a step that are timed."""
+    """The pieces of a training step that are timed, and the feature ``table``."""
     options = training.settings(root, BASE | flags)
     corpus, codec = training.games(options, paths), Codec.uniform()
     plan = assemble.plan(options, corpus, 0)
@@ -73,7 +73,7 @@ def stepper(root: Path, paths: list[Path], flags: dict[str, Any]) -> dict[str, A
 
 
 def live(root: Path, paths: list[Path], games: int) -> dict[str, float]:
-    """Microseconds of one live row over whole games: the median, and the slowest game's."""
+    """Microseconds of one live row, every fifth of whole games: ``p50``, ``p99``, and the slowest game's median."""
     table = assemble.table(training.settings(root, {}))
     medians, everything = [], []
     for path in paths[:games]:
@@ -114,7 +114,7 @@ def main() -> None:
     row = live(root, paths, args.games)
     rows += [
         ["augmented step of a plain one", "", "", "", ratio],
-        ["one live row, us at the median", "", row["p50"] * 1e3, "", ""],
+        ["one live row at the median", "", row["p50"] * 1e3, "", ""],
     ]
     report.show(
         args,

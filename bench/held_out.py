@@ -1,11 +1,11 @@
 """Choices of sticks, delay and augmentation, by the loss on games held out by file: equal data, equal updates.
 
-``--what sticks``: 17 and 33 equal steps and 21 learned centres, in nats of the recorded stick position (its class, and
-the position within the cell as often as the learned games have it there), which does not depend on how many classes
-there are, and in steps of 1/80 between what is drawn and what was held. ``--what delay``: policies that answer 0, 6 and
-18 frames late beside one that learned every delay from 0 to 18, each at its delays. ``--what augment``: nothing,
-mirror, noise, both. Losses are nats per decision over the same answers for all arms; they do not rank how well policies
-play.
+``--what sticks``: 17 and 33 equal steps and 21 learned centres, in nats of the recorded stick position (its class,
+and the position within the cell as often as the learned games have it there), which does not depend on how many
+classes there are, and in steps of 1/80 between what is drawn and what was held. ``--what delay``: policies that
+answer 0, 6 and 18 frames late beside one that learned every delay from 0 to 18, each at its delays. ``--what
+augment``: nothing, mirror, noise, both, and noise of 0.2 and 0.5 on every stretch. Losses are nats per decision over
+the same answers for all arms; they do not rank how well policies play.
 """
 
 from __future__ import annotations
@@ -53,6 +53,12 @@ def split(root: Path) -> Games:
     return Games([path for at, path in enumerate(used) if at % EVERY], used[::EVERY])
 
 
+def held_by(learned: Corpus) -> np.ndarray:
+    """How often each stick position was held, as ``kmeans.positions`` counts it."""
+    games = (learned.game(index) for index in range(len(learned.entries)))
+    return sum((positions(controller_of(game.players, 0)) for game in games), np.zeros((2, PLACES, PLACES), np.int64))
+
+
 def arms(what: str, learned: Corpus, folder: Path) -> dict[str, dict[str, Any]]:
     """The arms of an experiment: names and flags beside ``SMALL``."""
     if what == "delay":
@@ -61,7 +67,7 @@ def arms(what: str, learned: Corpus, folder: Path) -> dict[str, dict[str, Any]]:
         off, still = {"noise_scale": 0.0}, {"mirror_prob": 0.0}
         loud = {f"noise {scale} everywhere": still | {"noise_prob": 1.0, "noise_scale": scale} for scale in (0.2, 0.5)}
         return {"nothing": {"augment": False}, "mirror": off, "noise": still, "mirror and noise": {}} | loud
-    held = sum(positions(controller_of(learned.game(index).players, 0)) for index in range(len(learned.entries)))
+    held = held_by(learned)
     centres = folder / "centres.json"
     Centres.of(held, [21], False)[0].save(centres)
     return {"17 equal": {}, "33 equal": {"axis_buckets": 32}, "21 learned": {"kmeans_centers": centres}}
@@ -69,7 +75,7 @@ def arms(what: str, learned: Corpus, folder: Path) -> dict[str, dict[str, Any]]:
 
 def within(codec: Codec, learned: Corpus) -> list[np.ndarray]:
     """For each axis the log-probability of each of its 161 steps given its class, as the learned games have them."""
-    held = sum(positions(controller_of(learned.game(index).players, 0)) for index in range(len(learned.entries)))
+    held = held_by(learned)
     steps = np.arange(-STICK_STEPS, STICK_STEPS + 1) / STICK_STEPS
     found = []
     for axis, counts in enumerate(histograms(held)):

@@ -45,7 +45,6 @@ class Trained(NamedTuple):
 
     policy: Policy
     baselines: dict[str, Any]
-
     curve: list[dict[str, float]]
     report: dict[str, Any]
     cpu_seconds: float

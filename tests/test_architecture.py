@@ -39,7 +39,8 @@ TORCH_FREE = (
         "play/fast.py",
         "play/umi.py",
     ),
-    *(f"data/{name}.py" for name in ("corpus", "sampler", "lanes", "windows", "walk", "baselines", "kept", "sticks")),
+    *(f"data/{name}.py" for name in ("corpus", "sampler", "lanes", "windows", "walk", "delayed", "baselines")),
+    *(f"data/{name}.py" for name in ("kept", "sticks")),
 )
 BORDERS = {  # a library -> the only places that may import it
     "onnx": ("models/export.py", "play/fast.py"),

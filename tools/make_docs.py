@@ -85,13 +85,13 @@ and what the fingerprint in a policy file stands for (here `{fingerprint}`). Ins
 
 ## Modes
 
-What each option makes of the default sizes; they can be combined. One-hots say more to a network that sees few games
-and cost time; learned tables find out what is alike. `--nana-mode` matters for Ice Climbers only: `compact` has her
-action as one of 25 groups, `enhanced` has no groups and her action as an id, `full` has all that Popo has but the
-distance from the ledge, in the modes that he has it in. `--ic-tech` is for who trains Ice Climbers or against them,
-`--stage-motion` shows what moves on Yoshi's Story, Fountain of Dreams, Pokemon Stadium and Dream Land; recordings
-older than Slippi 3.18 on the last three are then left out, unless `--allow-missing`. `--umi-safe` leaves {left_out}
-out of what `--stage-motion` adds, which UMI's frames do not hold.
+What each option makes of the default sizes; they can be combined. One-hots are wide and cost time; learned tables are
+narrow and find out what is alike. `--nana-mode` matters for Ice Climbers only: `compact` has her action as one of 25
+groups, `enhanced` has no groups and her action as an id, `full` has all that Popo has but the distance from the
+ledge, in the modes that he has it in. `--ic-tech` is for who trains Ice Climbers or against them, `--stage-motion`
+shows what moves on Yoshi's Story, Fountain of Dreams, Pokemon Stadium and Dream Land; recordings older than Slippi
+3.18 on the last three are then left out, unless `--allow-missing`. Of what `--stage-motion` adds, `--umi-safe` leaves
+out {left_out}: UMI's frames do not hold them.
 
 | option | floats | ids | together |
 |---|---|---|---|
@@ -118,10 +118,11 @@ blocks.
 
 ## Delay
 
-With `--frame-delay N` a policy's answer to frame t is pressed on frame t + 1 + N; with `--frame-delay-augment` N is
-`--frame-delay-max` and each game of an epoch has a delay of its own. Then {controller} x N + 1 floats stand at the end:
-the own controllers of the N frames before the answer, oldest first and newest last, each like the own controller above,
-and the delay / 30. The last of them, as many as the delay, are decided and not yet seen; the others have been seen.
+With `--frame-delay N` a policy's answer to frame t is pressed on frame t + 1 + N. With `--frame-delay-augment` each
+game of an epoch has a delay of its own, and N is `--frame-delay-max` in what follows. {controller} x N + 1 floats
+stand at the end: the own controllers of the N frames before the answer, oldest first and newest last, each like the
+own controller above, and the delay / 30. The last of them, as many as the delay, are decided and not yet seen; the
+others have been seen.
 
 | N | floats |
 |---|---|

@@ -136,7 +136,8 @@ def test_rules_apply_only_where_their_options_are():
         ({"--frame-delay-max": "9"}, "flag --frame-delay-max has no effect; it needs --frame-delay-augment"),
         (
             {"--frame-delay": "3", "--frame-delay-augment": True},
-            "flag --frame-delay has no effect; it needs one delay, and --frame-delay-augment gives many",
+            "flag --frame-delay has no effect; it needs a single delay: --frame-delay-augment, "
+            "which --online-robust turns on, draws many",
         ),
     ],
 )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from exphil import assemble
 from exphil.config.layers import Settings, resolve
 from exphil.data.corpus import Corpus, Entry
-from exphil.data.delayed import Delayed, drawn, spread
+from exphil.data.delayed import Delayed, by_epoch, spread
 from exphil.data.lanes import Lanes
 from exphil.data.loader import Batch, Loader, Rows
 from exphil.data.sampler import Pick
@@ -300,7 +300,7 @@ def test_a_game_that_is_shorter_than_the_delay_gives_no_decision(make, kind):
 
 def test_a_game_keeps_its_delay_for_an_epoch_and_all_come(corpus):
     late = replace(corpus, delay=18)
-    plan = Delayed(Lanes(late.first, late.decisions, 3, 25, 0.0, 1), late.first, drawn(2, 18, 5, 6))
+    plan = Delayed(Lanes(late.first, late.decisions, 3, 25, 0.0, 1), late.first, by_epoch(2, 18, 5, 6))
     seen: list[dict[int, int]] = []
     for epoch in range(40):
         found: dict[int, set[int]] = {}
@@ -311,9 +311,9 @@ def test_a_game_keeps_its_delay_for_an_epoch_and_all_come(corpus):
         seen.append({entry: delays.pop() for entry, delays in found.items()})
     assert {delay for epoch in seen for delay in epoch.values()} == set(range(2, 19))
     assert any(len(set(epoch.values())) > 3 for epoch in seen) and seen[0] != seen[1]
-    again = drawn(2, 18, 5, 6)
+    again = by_epoch(2, 18, 5, 6)
     assert [again(epoch).tolist() for epoch in range(40)] == [[one[at] for at in range(6)] for one in seen]
-    assert drawn(2, 18, 6, 6)(0).tolist() != again(0).tolist()
+    assert by_epoch(2, 18, 6, 6)(0).tolist() != again(0).tolist()
 
 
 def test_measuring_spreads_the_delays_evenly_and_always_alike():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exphil.config.groups.policy import AXIS_BUCKETS
+from exphil.config.groups.policy import AXIS_BUCKET_CHOICES
 from exphil.data.sticks import lost
 from exphil.errors import DataError, OutputError
 from exphil.features import kmeans
@@ -135,7 +135,7 @@ def test_what_is_lost_stands_beside_equal_steps(held):
     idle = np.arange(STICK_STEPS - 22, STICK_STEPS + 23)
     people[:, idle] = people[:, :, idle] = 0  # nobody holds a stick within the dead zone
     table = Centres.of(people, range(3, 24))
-    rows = lost(table, people, AXIS_BUCKETS)
+    rows = lost(table, people, AXIS_BUCKET_CHOICES)
     equal = [row["k"] for row in rows if row["positions"] == "equal steps"]
     assert equal == [3, 5, 9, 11, 17, 21] and [row["k"] for row in rows] == sorted([*equal, *range(3, 24)])
     learned = [row for row in rows if row["positions"] == "learned"]
@@ -145,9 +145,9 @@ def test_what_is_lost_stands_beside_equal_steps(held):
         assert all(row[name] == row["zones"][name[:-8]]["any"] for name in ("main_changed", "c_changed"))
         same = [row] + [other for other in rows if other["k"] == row["k"] and other["positions"] == "equal steps"]
         assert same[0]["rms_steps"] <= same[-1]["rms_steps"]
-    alone = lost(Centres.of(people, [20]), people, AXIS_BUCKETS)
+    alone = lost(Centres.of(people, [20]), people, AXIS_BUCKET_CHOICES)
     assert [(row["k"], row["positions"]) for row in alone] == [(17, "equal steps"), (20, "learned")]
-    every = lost(Centres.of(held, [161]), held, AXIS_BUCKETS)[-1]
+    every = lost(Centres.of(held, [161]), held, AXIS_BUCKET_CHOICES)[-1]
     assert every["rms_steps"] == pytest.approx(0, abs=1e-5) and every["main_changed_off_rest"] == 0
 
 

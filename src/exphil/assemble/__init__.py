@@ -1,8 +1,9 @@
 """Configuration to objects: the only room that knows both.
 
-Constructors take plain numbers; rooms that import torch are opened inside builders. ``games`` says what is read and as
-what numbers, ``players`` in whose style, ``network`` what answers, ``batches`` what it learns from, ``training`` puts a
-run together. The literal tables (``BACKBONES``, ``OPTIMIZERS``) name every choice of an option and its builder.
+Constructors take plain numbers; rooms that import torch are opened inside builders. ``games`` says what is read and
+as what numbers, ``actions`` what it presses and how late, ``players`` in whose style, ``network`` what answers,
+``batches`` what it learns from, ``training`` puts a run together. The literal tables (``BACKBONES``, ``OPTIMIZERS``)
+name every choice of an option and its builder.
 """
 
 from exphil.assemble.actions import codec, delay_for, delays

@@ -13,7 +13,7 @@ from exphil.assemble.actions import delay_for, delays
 from exphil.assemble.games import streams, table
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus
-from exphil.data.delayed import Delayed, Delays, drawn, spread
+from exphil.data.delayed import Delayed, Delays, by_epoch, spread
 from exphil.data.forecast import PACKED_BYTES_A_FRAME, Forecast, frames_in, free_bytes
 from exphil.data.lanes import Lanes
 from exphil.data.sampler import Noisy, Plan, balanced
@@ -71,7 +71,7 @@ def plan(settings: Settings, corpus: Corpus, seed: int) -> Plan:
         found = over(np.arange(len(corpus.entries)), seed)
     if augment.augment and augment.noise_scale:
         found = Noisy(found, augment.noise_prob, seed)
-    return _late(found, corpus, drawn(*delays(settings), seed, len(corpus.entries)))
+    return _late(found, corpus, by_epoch(*delays(settings), seed, len(corpus.entries)))
 
 
 def _late(plan: Plan, corpus: Corpus, late: Delays) -> Plan:

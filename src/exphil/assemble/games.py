@@ -12,7 +12,6 @@ from exphil.data.reading import Games, Told, read_games
 from exphil.errors import DataError
 from exphil.features.observation import Table
 from exphil.game.frames import Lacks
-from exphil.game.ids import Character
 from exphil.game.ids import character as character_by_name
 from exphil.game.ids import stage as stage_by_name
 from exphil.replays.choosing import Choice, Skip
@@ -42,17 +41,13 @@ def table(settings: Settings) -> Table:
 
 def choice(settings: Settings) -> Choice:
     """Which games and seats are learned from."""
-    seats, choosing = settings.seats, settings.choosing
     needed = Lacks(0)
     for lacks in table(settings).needed:
         needed |= lacks
-    return Choice(
-        player=seats.player_port,
-        character=_character(settings),
-        both=seats.dual_port,
-        characters=frozenset(map(character_by_name, choosing.characters)),
-        stages=frozenset(map(stage_by_name, choosing.stages)),
-        min_quality=choosing.min_quality,
+    return replace(
+        _chosen(settings),
+        player=settings.seats.player_port,
+        both=settings.seats.dual_port,
         allow_missing=settings.features.allow_missing,
         needed=needed,
     )
@@ -60,22 +55,20 @@ def choice(settings: Settings) -> Choice:
 
 def stick_reading(settings: Settings) -> Reading:
     """How the files are read whose sticks are counted: both players, or those with ``--train-character``."""
-    choosing, who = settings.choosing, _character(settings)
-    rollbacks: Any = settings.netplay.rollbacks
-    wanted = Choice(
-        character=who,
-        both=who is None,
+    wanted, rollbacks = _chosen(settings), settings.netplay.rollbacks
+    wanted = replace(wanted, both=wanted.character is None, allow_missing=True)  # every recording has sticks
+    return Reading(wanted, rollbacks, store(settings), workers=settings.readers.workers)  # type: ignore[arg-type]
+
+
+def _chosen(settings: Settings) -> Choice:
+    """What training and counting choose by."""
+    choosing, name = settings.choosing, settings.character.train_character
+    return Choice(
+        character=character_by_name(name) if name else None,
         characters=frozenset(map(character_by_name, choosing.characters)),
         stages=frozenset(map(stage_by_name, choosing.stages)),
         min_quality=choosing.min_quality,
-        allow_missing=True,  # every recording has sticks
     )
-    return Reading(wanted, rollbacks, store(settings), workers=settings.readers.workers)
-
-
-def _character(settings: Settings) -> Character | None:
-    name = settings.character.train_character
-    return character_by_name(name) if name else None
 
 
 def streams(settings: Settings) -> bool:

@@ -151,7 +151,7 @@ def agent(
         seed: Of the draws.
         delay: Frames of delay that it answers with; by default the least that it learned and the world allows.
         environment_delay: The part of it that the world adds.
-        players: The policy's registry (``players_of`` its file).
+        players: The policy's registry (``features.players.known`` of its file).
         style: The player it plays like; None plays like nobody in particular.
 
     Raises:

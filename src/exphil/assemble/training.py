@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from exphil.assemble.actions import codec
+from exphil.assemble import actions
 from exphil.assemble.batches import carries_state, loader, plan, walk
 from exphil.assemble.games import table
 from exphil.assemble.network import check_fingerprint, load_weights, policy
@@ -140,17 +140,17 @@ def training(
     from exphil.train.validate import held_out_loss
 
     players, (train, validation) = enrolled(settings, corpora, snapshot)
-    sticks = codec(settings, snapshot)
-    options, about = settings.training, identity(settings, (train, validation), used, players, sticks)
+    codec = actions.codec(settings, snapshot)
+    options, about = settings.training, identity(settings, (train, validation), used, players, codec)
     device = runtime.device(settings.machine.device)
     torch.manual_seed(options.seed or 0)
-    built = policy(settings, sticks).to(device)
+    built = policy(settings, codec).to(device)
     run = loop.Run(built, optimizer(settings, built), device)
     if snapshot is not None:
         restore(run, settings, snapshot, about)
-    batches = loader(settings, train, plan(settings, train, options.seed or 0), sticks, device, told)
+    batches = loader(settings, train, plan(settings, train, options.seed or 0), codec, device, told)
     updates = sum(batches.steps(epoch) for epoch in range(options.epochs))
-    held_out = walk(settings, validation, sticks, device) if validation is not None else None
+    held_out = walk(settings, validation, codec, device) if validation is not None else None
     events = loop.train(
         run,
         batches,
@@ -192,15 +192,15 @@ def identity(
     corpora: tuple[Corpus, Corpus | None],
     used: Sequence[Loaded],
     players: Registry,
-    sticks: Codec,
+    codec: Codec,
 ) -> Identity:
     """What a run's files say about it."""
     from exphil.train.provenance import provenance
     from exphil.train.session import Identity
 
     config = jsonable(settings.flat())
-    fitted = baselines.of_corpus(corpora[0], sticks, settings.seats.all_frames)
+    fitted = baselines.of_corpus(corpora[0], codec, settings.seats.all_frames)
     games = {"learned": corpora[0].digests, "held_out": corpora[1].digests if corpora[1] else []}
     known = players.as_dict() if settings.players.learn_player_styles else {}
     page = provenance(config, used, *corpora, known)
-    return Identity(config, table(settings).fingerprint, fitted, games, page, known, sticks.as_dict())
+    return Identity(config, table(settings).fingerprint, fitted, games, page, known, codec.as_dict())

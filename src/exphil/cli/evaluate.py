@@ -90,7 +90,8 @@ def show(terminal: Terminal, report: dict[str, Any]) -> None:
     best = min((found["loss"]["total"], name) for name, found in report["baselines"].items())
     gain = 1 - report["loss"]["total"] / best[0]
     sides = f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'} the best baseline ({best[1]})"
-    same = f"Losses compare only among policies that choose among as much: {told.presses(report['classes'])}."
+    choices = told.presses(report["classes"])
+    same = f"Losses can be compared only between policies with the same choices, here {choices}."
     terminal.lines([f"{sides}. Predicting people well does not rank how well a policy plays.", same])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from exphil.cli.counting import count_sticks, games
 from exphil.cli.terminal import Terminal
-from exphil.config.groups.policy import AXIS_BUCKETS
+from exphil.config.groups.policy import AXIS_BUCKET_CHOICES
 from exphil.config.layers import Settings
 from exphil.config.spans import span
 from exphil.data.sticks import lost
@@ -48,7 +48,7 @@ def run(settings: Settings) -> int:
         terminal.say(f"the table ends at {found[-1].k}: these games have no more different positions of a stick axis")
     if sticks.files < FEW_GAMES:
         terminal.warn(f"learned from {games(sticks.files)}, so from few players: more games fit more players")
-    rows = lost(found, sticks.held, AXIS_BUCKETS)
+    rows = lost(found, sticks.held, AXIS_BUCKET_CHOICES)
     if settings.output.json:
         counted = {"files": sticks.files, "frames": sticks.frames, "values": sticks.values}
         told = {"players": settings.character.train_character or "both", "left_out": len(sticks.skips), "table": rows}

@@ -25,4 +25,5 @@ def answers(delays: Sequence[int]) -> str:
     low, high = min(delays), max(delays)
     if not high:
         return "on the next frame"
-    return f"{f'{low} to {high}' if low < high else low} frames later than the next"
+    frames = f"{low} to {high} frames" if low < high else f"{low} frame{'' if low == 1 else 's'}"
+    return f"{frames} later than the next"

@@ -213,7 +213,7 @@ IDLE = (
     _idle(
         "frame_delay",
         lambda s: s["frame_delay_augment"],
-        "one delay, and --frame-delay-augment gives many",
+        "a single delay: --frame-delay-augment, which --online-robust turns on, draws many",
         "frame_delay_augment",
     ),
     *(

@@ -14,7 +14,7 @@ Delays = Callable[[int], NDArray[np.int64]]
 """Epoch to the frames of delay of every entry, ``(n,)``."""
 
 
-def drawn(low: int, high: int, seed: int, entries: int) -> Delays:
+def by_epoch(low: int, high: int, seed: int, entries: int) -> Delays:
     """Every game gets a delay from ``low`` to ``high``, anew every epoch: within a game hands do not get slower."""
 
     @lru_cache(maxsize=1)

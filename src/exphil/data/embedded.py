@@ -1,9 +1,9 @@
 """Frames that were encoded beforehand: the numbers of every row of a corpus in one file, loaded or mapped.
 
-Encoding costs about two percent of a training step and the numbers take nine times the room of the rows, so this pays
-only where the processor that encodes is much slower than the one that trains. With variants, a row is there as it is
-and with noise several times; what a pick asks for chooses among them. Mirrored rows are not kept: left and right change
-places by a sign when a batch is made. Neither are actions: the own controller is among the numbers.
+Encoding costs two to three percent of a training step and the numbers take nine times the room of the rows, so this
+pays only where the processor that encodes is much slower than the one that trains. With variants, a row is there as
+it is and with noise several times; what a pick asks for chooses among them. Mirrored rows are not kept: left and
+right change places by a sign when a batch is made. Neither are actions: the own controller is among the numbers.
 
 The file is numpy's own format: one record a row and variant. Its name says what it holds (games, seats, rollbacks,
 table, variants), and a check sum beside it is compared when it is opened: a damaged one is made anew.

@@ -62,7 +62,7 @@ class Encoded(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What a policy is shown of a stretch: ``states`` ``(B, window, …)`` of what was given, and what it held since."""
+    """What is shown of a stretch: ``states`` ``(B, window, …)``, and the controllers before each answer, if any."""
 
     states: Tensor
     recent: Recent | None
@@ -124,6 +124,9 @@ class Rows:
         table: The feature table.
         codec: What the classes of an action stand for.
         noise_scale: Standard deviation of the noise that a pick asks for, in numbers of the table.
+
+    Raises:
+        ValueError: the corpus and the table leave room for different delays.
     """
 
     def __init__(self, corpus: Corpus, window: int, table: Table, codec: Codec, noise_scale: float = 0.0) -> None:

@@ -105,7 +105,7 @@ def remedy(choice: Choice, skips: Iterable[Skip]) -> str:
     if choice.character is not None and "character" in reasons:
         return "another --train-character, or more replays; exphil replays scan FOLDER lists who plays"
     if "columns" in reasons:
-        return "a policy trained with --allow-missing takes older recordings, one without --stage-motion more of them"
+        return "--allow-missing in training takes older recordings; without --stage-motion more of them are taken"
     if "quality" in reasons:
         return "a lower --min-quality; --show-quality-stats shows what there is"
     return "exphil replays scan FOLDER says what is wrong with each file"

@@ -7,8 +7,8 @@ are the same thing wherever the positions are symmetric.
 
 The shoulder is the analog depth that the game used, and nothing else. Clicks of L and R are buttons of their own, but
 the game reads full depth (1) while one of them is clicked and 0.35 while Z is held, so the recorded depth says so too.
-A stick within the dead zone and a trigger above its floor are read as rest. So a tilt is never encoded to a class
-within the dead zone, unless rest itself is nearest, and a light shield never to a depth that raises none.
+A stick within the dead zone and a trigger shallower than its floor are read as rest. So a tilt is never encoded to a
+class within the dead zone, unless rest itself is nearest, and a light shield never to a depth that raises none.
 
 Works on numpy and torch arrays alike and never imports torch.
 """
@@ -151,20 +151,22 @@ def controller(floats: Array) -> Controller:
 def as_read(floats: Array) -> Array:
     """Controller floats as the game reads them, which is how recordings have them; a copy of their shape.
 
-    Sticks on their grid and at rest within the dead zone, the trigger at full depth while L or R is clicked and at
-    ``Z_DEPTH`` while Z is held.
+    Sticks on their grid and at rest within the dead zone, the trigger on its grid and at rest below its floor, at full
+    depth while L or R is clicked and at ``Z_DEPTH`` while Z is held.
     """
     module = namespace(floats)
     sticks = (floats[..., NUM_BUTTONS:-1] * STICK_STEPS).round() / STICK_STEPS
     sticks = sticks * (abs(sticks) >= _STICK_FLOOR.on(sticks))
     clicked = module.maximum(floats[..., _L], floats[..., _R])
     held = floats[..., _Z]
-    depth = held * Z_DEPTH + (1 - held) * module.maximum(clicked, floats[..., -1])
+    depth = (floats[..., -1] * TRIGGER_STEPS).round() / TRIGGER_STEPS
+    depth = module.maximum(clicked, depth * (depth >= _TRIGGER_FLOOR.on(depth)))
+    depth = held * Z_DEPTH + (1 - held) * depth
     return module.concatenate([floats[..., :NUM_BUTTONS], sticks, depth[..., None]], -1)
 
 
 _Z, _L, _R = (BUTTONS.index(button) for button in (Button.Z, Button.L, Button.R))
-_STICK_FLOOR = Constant(np.array(STICK_FLOOR, np.float32))
+_STICK_FLOOR, _TRIGGER_FLOOR = (Constant(np.array(floor, np.float32)) for floor in (STICK_FLOOR, TRIGGER_FLOOR))
 _MOST_STEPS = 2 * STICK_STEPS + 1
 _STEPS = Constant(np.array([STICK_STEPS] * len(AXES) + [TRIGGER_STEPS], np.float32))
 _FIRST_STEP = Constant(np.array([STICK_STEPS] * len(AXES) + [0], np.float32))

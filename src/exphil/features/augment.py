@@ -1,9 +1,9 @@
 """Games that were never played, made from those that were: left and right change places, and noise.
 
-Only what has a side changes: positions, facings, horizontal speeds and sticks, of both players, their Nanas, items and
-what moves on the stage (Fountain of Dreams' platforms change places). Everything keeps its name: buttons, L and R,
-action states. What is not symmetric in the game itself is taken as if it were: the way round that Randall goes, Pokemon
-Stadium's transformations, and 2 units of Yoshi's Story's blast zones.
+Only what has a side changes: positions, facings, horizontal speeds and sticks, of both players, their Nanas, items
+and what moves on the stage (Fountain of Dreams' platforms change places). Everything keeps its name: buttons, L and
+R, action states. What is not symmetric in the game itself is taken as if it were: the way round that Randall goes,
+the forms of Pokemon Stadium, and 2 units of Yoshi's Story's blast zones.
 
 Noise is added to what is measured on a scale: positions, speeds and percents of the two players. Who draws it is not
 this module's business.

@@ -112,7 +112,7 @@ def fits(counts: Ints, most: int) -> list[Fit]:
 
 
 def _segments(steps: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Cost and centre of every segment a..b-1 of n distinct steps, float64 ``(n + 1, n + 1)`` each; no way for b <= a.
+    """Cost and centre of every segment a..b-1 of n distinct steps, float64 ``(n + 1, n + 1)``; infinite for b <= a.
 
     The centre is the mean, but 0 for a segment that holds 0. Means are updated step by step for every start at once:
     only positive terms are added up, so that nothing cancels however many values there are.

@@ -23,7 +23,7 @@ from exphil.game.frames import SCHEMA_VERSION, Array, Game, Lacks, namespace
 from exphil.game.ids import NUM_ACTIONS, NUM_CHARACTERS, NUM_STAGES
 
 BOTH = ("own", "opponent")
-_WIDE = 128  # floats: a one-hot of more is not scaled and bounded with its neighbours, which would cost more than it
+_WIDE = 128  # floats: a one-hot of more is not scaled and bounded: that would cost more than writing it
 
 
 class Id(NamedTuple):
@@ -236,6 +236,9 @@ class Table:
         Returns:
             floats: float32 ``S + (floats,)``, each within its row's range.
             ids: int64 ``S + (ids,)``, in the order of ``vocabularies``.
+
+        Raises:
+            ValueError: there is room for recent controllers and none were given.
         """
         view = View(game)
         module = view.module

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exphil.errors import ExphilError
+from exphil.features.view import TABLES
 from exphil.game.frames import Game, Lacks, playing
-from exphil.game.ids import ATTACKING, CAN_ACT, GRABBING, NUM_ACTIONS, NUM_STAGES, Stage
-from exphil.game.stages import GEOMETRY, OTHER_LEDGE_X
+from exphil.game.ids import ATTACKING, CAN_ACT, GRABBING, NUM_ACTIONS, NUM_STAGES
+from exphil.game.stages import GEOMETRY
 from exphil.game.time import GO_FRAME, MAX_FRAMES, answer
 
 Flags = NDArray[np.bool_]
@@ -77,7 +78,10 @@ class Label(NamedTuple):
 
 _D = Thresholds()  # the numbers in the texts below
 _WILL = f"of its own will in {_D.approach_frames} frames"
-_OVER = f"at most {_D.juggle_x:g} to the side of and {_D.juggle_y:g} or more above"
+_OVER = (
+    f"hit at most {_D.conversion} frames ago, not landed since, at most {_D.juggle_x:g} to the side of "
+    f"and {_D.juggle_y:g} or more above"
+)
 _PRESSING = f"free within {_D.shield_pressure:g} and attacked at most {_D.combo_gap} frames ago"
 _CHAIN = f"at most {_D.combo_gap} frames out of hitstun between them and since"
 
@@ -108,8 +112,18 @@ SITUATIONS = (
     Label("recovery_high", "recovery_high", 0, "own off stage, out of hitstun, not that low"),
     Label("approach", "approach", 0, f"own moved {_D.approach:g} or more {_WILL} towards the opponent"),
     Label("retreat", "retreat", 0, f"own moved {_D.approach:g} or more {_WILL} away from the opponent"),
-    Label("juggle", "juggle", 0, f"the opponent was hit, has not landed and is {_OVER} own"),
-    Label("juggled", "juggle", 1, f"own was hit, has not landed and is {_OVER} the opponent"),
+    Label(
+        "juggle",
+        "juggle",
+        0,
+        f"the opponent, {_OVER} own",
+    ),
+    Label(
+        "juggled",
+        "juggle",
+        1,
+        f"own, {_OVER} the opponent",
+    ),
     Label("tech_chase", "tech_chase", 0, f"the opponent lies, gets up or techs, own free within {_D.chase:g}"),
     Label("tech_situation", "tech_chase", 1, f"own lies, gets up or techs, the opponent free within {_D.chase:g}"),
     Label("knocked_down", "knocked_down", 0, "own lies on the floor"),
@@ -186,13 +200,14 @@ class _Is(IntFlag):
     READY = 16384
 
 
+_THROWN = ((0xDF, 0xE4), (0xE7, 0xE8), (0xEF, 0xF3))
 _RANGES = {
     _Is.DEAD: ((0x00, 0x0A),),
     _Is.REBIRTH: ((0x0C, 0x0D),),
     _Is.GONE: ((0x00, 0x0D), (0x142, 0x144)),
     _Is.DAMAGE: ((0x4B, 0x5B), (0xB9, 0xB9), (0xC1, 0xC1)),
-    _Is.HELD: ((0xDF, 0xE4), (0xE7, 0xE8), (0xEF, 0xF3), (0x10A, 0x124), (0x126, 0x130), (0x147, 0x152)),
-    _Is.THROWN: ((0xDF, 0xE4), (0xE7, 0xE8), (0xEF, 0xF3)),
+    _Is.HELD: (*_THROWN, (0x10A, 0x124), (0x126, 0x130), (0x147, 0x152)),
+    _Is.THROWN: _THROWN,
     _Is.LYING: ((0xB7, 0xB9), (0xBF, 0xC1)),
     _Is.FLOOR: ((0xB7, 0xC9),),
     _Is.SHIELD: ((0xB2, 0xB6),),
@@ -215,11 +230,9 @@ def _kinds() -> NDArray[np.uint16]:
 
 
 _KINDS = _kinds()
-_LEDGE_X = np.full(NUM_STAGES, OTHER_LEDGE_X, np.float32)
+_LEDGE_X = TABLES["ledge_x"].array
 _ZONES = np.full((4, NUM_STAGES), np.inf, np.float32)  # how far left, right, up and down from the origin
-for _stage in Stage:
-    _LEDGE_X[_stage] = GEOMETRY[_stage].ledge_x
-    _ZONES[:, _stage] = np.abs(GEOMETRY[_stage][1:])
+_ZONES[:, list(GEOMETRY)] = np.abs([stage[1:] for stage in GEOMETRY.values()]).T
 
 _FAR = 1 << 16
 """Frames between two games on the clock that runs through all of them: longer than any game or window."""

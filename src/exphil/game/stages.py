@@ -1,7 +1,7 @@
 """Geometry of the six legal stages and Randall's round, in game units.
 
-Facts as published with libmelee 0.47 (``melee.stages``). ``ledge_x`` is where the ground ends (the stage is symmetric
-about 0 there); blast zones are left, right, top and bottom.
+Facts as published with libmelee 0.47 (``melee.stages``), but for one step of Randall's lower line (``_randall``).
+``ledge_x`` is where the ground ends (the stage is symmetric about 0 there); blast zones are left, right, top, bottom.
 """
 
 from __future__ import annotations

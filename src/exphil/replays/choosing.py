@@ -14,13 +14,14 @@ from exphil.game.frames import Lacks
 from exphil.game.ids import Character, Stage
 from exphil.game.time import FRAMES_PER_SECOND
 from exphil.replays import slp
+from exphil.replays.seats import MOVES_ON
 from exphil.replays.store import About
 
 MIN_FRAMES = 2 * FRAMES_PER_SECOND
 """Shorter recordings hold nothing to learn from: hands are free from the 85th frame on."""
 
 
-MOVES = Lacks.PLATFORMS | Lacks.STADIUM | Lacks.WHISPY
+MOVES = Lacks(sum(MOVES_ON))
 """Columns of what moves on stages."""
 
 

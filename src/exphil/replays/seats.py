@@ -53,17 +53,18 @@ _WITNESS = {
 """The last field, in the order of the file, that the columns of each bit are made of."""
 
 
-_MOVES_ON = {
+MOVES_ON = {
     Lacks.PLATFORMS: Stage.FOUNTAIN_OF_DREAMS,
     Lacks.STADIUM: Stage.POKEMON_STADIUM,
     Lacks.WHISPY: Stage.DREAM_LAND,
 }
+"""Columns of what moves on one stage alone."""
 
 
 def standing_still(start: Start) -> Lacks:
     """The columns of what does not move in this game: their zeros are true, whatever the version."""
     found = Lacks(0)
-    for bit, stage in _MOVES_ON.items():
+    for bit, stage in MOVES_ON.items():
         if start.stage != stage or (bit == Lacks.STADIUM and start.frozen_stadium):
             found |= bit
     return found

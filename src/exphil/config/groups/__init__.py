@@ -1,8 +1,9 @@
 """Every option and its default, in groups.
 
 One option lives in exactly one group, one word has one type and one meaning in every command, and a command takes
-only groups that act in it. ``OPTIONS`` is built at import and raises when two options share a word. Add an option
-here and its flag, file key, variable, check, help and documentation exist.
+only groups that act in it. ``OPTIONS`` is built at import and raises when two options share a word. Add an option to
+a group in ``games``, ``policy`` or ``running`` and its flag, file key, variable, check, help and documentation exist;
+a new group is listed here and in ``Settings``.
 """
 
 from __future__ import annotations

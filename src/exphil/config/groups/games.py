@@ -152,11 +152,11 @@ class Feeding:
     prefetch_buffer: int = option(2, "batches that --prefetch keeps ready", check=at_least(1))
     cache_embeddings: bool = option(False, "encode every frame once and keep the numbers in --cache-dir")
     cache_augmented: bool = option(
-        False, "the same with variants of every frame with noise; the mirror is added as it is read"
+        False, "as --cache-embeddings, and variants of every frame with noise; batches are mirrored as they are made"
     )
     num_noisy_variants: int = option(2, "variants with noise that --cache-augmented makes", check=at_least(0))
     mmap_embeddings: bool = option(False, "map cached embeddings from their file instead of loading them")
-    mmap_path: Path | None = option(None, "that file (default: in --cache-dir)", metavar="FILE")
+    mmap_path: Path | None = option(None, "file of --mmap-embeddings (default: in --cache-dir)", metavar="FILE")
     gc_every: int = option(
         100, "batches between garbage collections of our own; 0 leaves it to Python", check=at_least(0)
     )

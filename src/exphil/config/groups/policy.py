@@ -11,7 +11,7 @@ from exphil.config.option import above, at_least, between, each, from_up_to, opt
 from exphil.config.spans import span, spelled
 from exphil.game.time import MAX_DELAY
 
-AXIS_BUCKETS = (2, 4, 8, 10, 16, 20, 32, 40, 80, 160)
+AXIS_BUCKET_CHOICES = (2, 4, 8, 10, 16, 20, 32, 40, 80, 160)
 """Divisors of the 160 steps of a stick, so that every class is a position that it can take. 1 and 5 divide 160 too, but
 have no class for rest."""
 
@@ -50,7 +50,9 @@ class Features:
         False, "add what moves on the stages: Randall, Fountain of Dreams' platforms, Pokemon Stadium, Whispy"
     )
     ic_tech: bool = option(False, "add 32 floats on Ice Climbers: grabs, regrabs, desyncs")
-    umi_safe: bool = option(False, "leave out what the Computer Melee Championship (UMI) does not show")
+    umi_safe: bool = option(
+        False, "leave out of --stage-motion what the Computer Melee Championship (UMI) does not show"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,7 @@ class Players:
     )
     min_player_games: int = option(1, "games that a player must have to get a number", check=at_least(1))
     player_mode: str = option(
-        "one_hot", "how the network is told who plays: as that many floats or as a learned table",
+        "one_hot", "how the network is told who plays: as --num-player-names floats or as a learned table",
         choices=("one_hot", "learned"),
     )  # fmt: skip
 
@@ -74,7 +76,7 @@ class Actions:
     """What a policy can press."""
 
     title: ClassVar[str] = "Actions"
-    axis_buckets: int = option(16, "equal steps of a stick axis, one class more than that", choices=AXIS_BUCKETS)
+    axis_buckets: int = option(16, "equal steps of a stick axis, one class more than that", choices=AXIS_BUCKET_CHOICES)
     shoulder_buckets: int = option(4, "equal steps of the analog trigger, one class more", check=between(1, 140))
     kmeans_centers: Path | None = option(
         None, "file of stick centres that exphil kmeans wrote, instead of equal steps", metavar="FILE"
@@ -103,7 +105,9 @@ class Delays:
     )
     frame_delay_min: int = option(0, "least delay of --frame-delay-augment, in frames", check=between(0, MAX_DELAY))
     frame_delay_max: int = option(18, "most delay of --frame-delay-augment, in frames", check=between(0, MAX_DELAY))
-    online_robust: bool = option(False, "prepare for online play: every delay from 0 to 18, as --frame-delay-augment")
+    online_robust: bool = option(
+        False, "prepare for online play: turns on --frame-delay-augment, by default every delay from 0 to 18"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +116,9 @@ class Augment:
 
     title: ClassVar[str] = "Augmentation"
     augment: bool = option(False, "mirror games and add noise to them while training")
-    mirror_prob: float = option(0.5, "share of the games that --augment mirrors", check=between(0, 1))
+    mirror_prob: float = option(
+        0.5, "share that --augment mirrors: of the games on lanes, else of the windows", check=between(0, 1)
+    )
     noise_prob: float = option(0.3, "share of the stretches that --augment adds noise to", check=between(0, 1))
     noise_scale: float = option(
         0.01, "standard deviation of that noise, in numbers of the feature table", check=at_least(0)
@@ -195,7 +201,10 @@ class Sticks:
 
     title: ClassVar[str] = "Sticks"
     k: str = option(
-        "21", "centres of an axis; 5..41 compares all numbers from 5 to 41", parse=_numbers_of_centres, metavar="N"
+        "21",
+        "centres of an axis, 3 to 161; a span as in 5..41 compares all numbers in it",
+        parse=_numbers_of_centres,
+        metavar="N",
     )
     per_axis: bool = option(False, "own centres for main x, main y, C x and C y (default: shared by all)")
     output: Path | None = option(None, "file to write the centres to, as JSON whatever its name", metavar="FILE")

@@ -1,10 +1,11 @@
 """Held-out loss on the peer split beside slippi-ai, by its protocol.
 
 Nine games to learn from, two held out, both sides, batch 32 x 64. Every recorded frame counts, those before GO too.
-slippi-ai's figures (its tx_small, 1.04 M parameters, Adam 1e-3, three seeds, measured on a machine of this kind): 1.50
-nats per frame (1.42 to 1.56) after 1000 steps and 175 CPU-seconds, 11.4 to 12.6 thousand frames per CPU-second, and
-1.99 for its copy-previous floor. Our classes are its classes but for two positions: 0.2875 and 0.3 are 0.375 here, since
-0.25 is rest to the game; with its rounding our median was 1.297 instead of 1.257. Bound here: at most 1.50 after at most 175 CPU-seconds; goal 1.35.
+slippi-ai's figures (its tx_small, 1.04 M parameters, Adam 1e-3, three seeds, measured on a machine of this kind):
+1.50 nats per frame (1.42 to 1.56) after 1000 steps and 175 CPU-seconds, 11.4 to 12.6 thousand frames per CPU-second,
+and 1.99 for its copy-previous floor. Our classes are its classes but for two positions: 0.2875 and 0.3 are 0.375
+here, since 0.25 is rest to the game; with its rounding our median was 1.297 instead of 1.257. Bound here: at most
+1.50 after at most 175 CPU-seconds; goal 1.35.
 """
 
 from __future__ import annotations

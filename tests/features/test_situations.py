@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exphil.errors import ExphilError
-from exphil.features.situations import BITS, SITUATIONS, Situations, Thresholds, names
+from exphil.features.labels import BITS, SITUATIONS, Thresholds, names
+from exphil.features.situations import Situations
 from exphil.game.frames import ROW, Game, Lacks, playing
 from exphil.game.ids import Stage
 from exphil.replays import slp

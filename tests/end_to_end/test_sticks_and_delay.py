@@ -12,8 +12,10 @@ import torch
 
 from exphil import assemble
 from exphil.cli.main import main
+from exphil.config.layers import resolve
 from exphil.envs.environment import run
 from exphil.envs.replay import ReplayEnvironment
+from exphil.features.action import Codec
 from exphil.features.kmeans import Centres
 from exphil.replays import slp
 from exphil.train import checkpoint
@@ -126,6 +128,10 @@ def test_a_resumed_run_keeps_its_sticks_when_their_file_is_gone(exphil):
     code, _, talk = exphil("train", "--resume", "checkpoints/a.pt", "--epochs", "2")
     assert code == 0 and "epoch 2/2" in talk, talk
     assert checkpoint.load_policy(Path("checkpoints/a.pt")).actions["axes"] == [list(centres)] * 4
+
+
+def test_the_defaults_of_the_options_are_the_defaults_of_the_codec():
+    assert assemble.codec(resolve("train", {}, {})) == Codec.uniform()
 
 
 def test_a_dry_run_says_what_is_seen_and_what_can_be_pressed(exphil):

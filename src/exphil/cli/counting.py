@@ -9,11 +9,10 @@ from exphil.cli import left_out
 from exphil.cli.reading import show_quality, warn_of_programs
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
-from exphil.data.reading import remedy
+from exphil.data.reading import nothing_left
 from exphil.data.sticks import Sticks, count
-from exphil.errors import DataError
 from exphil.replays import library
-from exphil.replays.choosing import WITHOUT_FAIL_FAST, Skip, summary
+from exphil.replays.choosing import Skip
 from exphil.replays.sources import Source, find
 
 
@@ -35,9 +34,7 @@ def count_sticks(terminal: Terminal, settings: Settings) -> Sticks:
     wanted = [answer for answer in looked if isinstance(answer, Source)]
     sticks = Sticks()
     try:
-        if found.refused and not settings.errors.skip_errors:
-            refused = found.refused[0]
-            raise DataError(refused.reason, refused.where, refused.fix or WITHOUT_FAIL_FAST)
+        left_out.stop_at_refused(settings, found)
         early = (answer for answer in looked if isinstance(answer, Skip))
         answers = terminal.watched(chain(early, library.load(wanted, how)), len(looked), "counting replays")
         choosing, errors = settings.choosing, settings.errors
@@ -46,9 +43,7 @@ def count_sticks(terminal: Terminal, settings: Settings) -> Sticks:
         left_out.name_errors(terminal, settings, found, sticks.skips)
     left_out.say(terminal, f"of {len(looked)} files left out", sticks.skips)
     if not sticks.files:
-        reasons = "; ".join(f"{number} {sentence}" for number, sentence in summary(sticks.skips))
-        what = f"no game is left to use ({reasons})"
-        raise DataError(what, str(settings.data.replays), remedy(how.choice, sticks.skips))
+        raise nothing_left(how.choice, sticks.skips, str(settings.data.replays))
     if how.store and how.store.trouble:
         terminal.warn(how.store.trouble)
     warn_of_programs(terminal, sticks.programs)

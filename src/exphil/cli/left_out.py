@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
+from exphil.errors import DataError
 from exphil.files import check_writable, write
-from exphil.replays.choosing import Skip, summary
+from exphil.replays.choosing import WITHOUT_FAIL_FAST, Skip, summary
 from exphil.replays.sources import Found, Refused
 
 MOST_NAMED = 20
@@ -22,6 +23,17 @@ def check_log(settings: Settings) -> None:
     """
     if settings.errors.error_log is not None:
         check_writable(settings.errors.error_log, "choose another --error-log")
+
+
+def stop_at_refused(settings: Settings, found: Found) -> None:
+    """With ``--fail-fast`` go no further when something could not be looked into.
+
+    Raises:
+        DataError: the first of these.
+    """
+    if found.refused and not settings.errors.skip_errors:
+        refused = found.refused[0]
+        raise DataError(refused.reason, refused.where, refused.fix or WITHOUT_FAIL_FAST)
 
 
 def say(terminal: Terminal, what: str, skips: Sequence[Skip]) -> None:

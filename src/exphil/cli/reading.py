@@ -13,9 +13,8 @@ from exphil.cli import left_out
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data.reading import Games
-from exphil.errors import DataError
 from exphil.replays import library
-from exphil.replays.choosing import WITHOUT_FAIL_FAST, Skip
+from exphil.replays.choosing import Skip
 from exphil.replays.library import Loaded
 from exphil.replays.sources import Source, find
 
@@ -46,9 +45,7 @@ def read_games(terminal: Terminal, settings: Settings) -> Games:
                 if isinstance(answer, Skip) and answers > early:
                     skips.append(answer)
 
-            if found.refused and not settings.errors.skip_errors:
-                refused = found.refused[0]
-                raise DataError(refused.reason, refused.where, refused.fix or WITHOUT_FAIL_FAST)
+            left_out.stop_at_refused(settings, found)
             games = assemble.read(settings, wanted, told, how, tuple(skips))
     finally:
         left_out.name_errors(terminal, settings, found, skips)

@@ -71,8 +71,7 @@ def read_games(
             told(skip)
             skips.append(skip)
     if not found:
-        reasons = "; ".join(f"{count} {sentence}" for count, sentence in summary(skips))
-        raise DataError(f"no game is left to use ({reasons})", where, remedy(how.choice, skips))
+        raise nothing_left(how.choice, skips, where)
     return Games(_corpus(found), found, skips)
 
 
@@ -97,6 +96,12 @@ def _corpus(found: list[Loaded]) -> Corpus:
             entries.append(Entry(game, name, character, loaded.digest, seat, player))
             length.append(loaded.frames)
     return Corpus(Shelf([loaded.open for loaded in found]), tuple(entries), np.array(length, np.int64))
+
+
+def nothing_left(choice: Choice, skips: list[Skip], where: str) -> DataError:
+    """The error that no game of ``where`` is left to use: why, and what to do."""
+    reasons = "; ".join(f"{count} {sentence}" for count, sentence in summary(skips))
+    return DataError(f"no game is left to use ({reasons})", where, remedy(choice, skips))
 
 
 def remedy(choice: Choice, skips: Iterable[Skip]) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from exphil.features.rows import Feature, Part
 from exphil.features.view import Constant, View
 from exphil.game.frames import Array, Group
-from exphil.game.ids import NUM_ACTIONS
+from exphil.game.ids import CAPTURED, NUM_ACTIONS, THROWN
 
 GRAB_REACH, GRAB_HEIGHT = 15.0, 11.0
 """Game units from Nana to the other within which a grab may take hold: in front of her, and above or below.
@@ -24,7 +24,7 @@ ahead, 10.6 below to 2.5 above). How far a grab reaches depends on whom it meets
 
 _GRAB = (((0xD4, 0xD4), 0.25), ((0xD6, 0xD6), 0.25), ((0xD5, 0xD5), 0.5), ((0xD7, 0xD8), 0.5), ((0xD9, 0xD9), 0.75))
 _THROW = ((0xDB, 0xDE), 1.0)
-_HELD = (((0xDF, 0xE4), 0.5), ((0xE7, 0xE8), 0.5), ((0xEF, 0xF3), 1.0))
+_HELD = (*((states, 0.5) for states in CAPTURED), *((states, 1.0) for states in THROWN))
 
 
 def _steps(*ranges: tuple[tuple[int, int], float]) -> NDArray[np.float32]:

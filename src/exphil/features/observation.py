@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from exphil.features import climbers, rows, stage_motion
-from exphil.features.rows import CONTROLLER, CONTROLLER_FLOATS, Feature, Part, Section, Writer
+from exphil.features.rows import CONTROLLER, CONTROLLER_FLOATS, Feature, Part, Section
 from exphil.features.view import TABLES, Constant, View
+from exphil.features.writer import Writer
 from exphil.game.frames import SCHEMA_VERSION, Array, Game, Lacks, namespace
 from exphil.game.ids import NUM_ACTIONS, NUM_CHARACTERS, NUM_STAGES
 

@@ -21,7 +21,7 @@ from exphil.errors import ExphilError
 from exphil.features.labels import DEFAULT, SITUATIONS, Thresholds
 from exphil.features.view import TABLES
 from exphil.game.frames import Game, Lacks, playing
-from exphil.game.ids import ATTACKING, CAN_ACT, GRABBING, NUM_ACTIONS, NUM_STAGES
+from exphil.game.ids import ATTACKING, CAN_ACT, CAPTURED, GRABBING, NUM_ACTIONS, NUM_STAGES, THROWN
 from exphil.game.stages import GEOMETRY
 from exphil.game.time import GO_FRAME, answer
 
@@ -49,14 +49,13 @@ class _Is(IntFlag):
     READY = 16384
 
 
-_THROWN = ((0xDF, 0xE4), (0xE7, 0xE8), (0xEF, 0xF3))
 _RANGES = {
     _Is.DEAD: ((0x00, 0x0A),),
     _Is.REBIRTH: ((0x0C, 0x0D),),
     _Is.GONE: ((0x00, 0x0D), (0x142, 0x144)),
     _Is.DAMAGE: ((0x4B, 0x5B), (0xB9, 0xB9), (0xC1, 0xC1)),
-    _Is.HELD: (*_THROWN, (0x10A, 0x124), (0x126, 0x130), (0x147, 0x152)),
-    _Is.THROWN: _THROWN,
+    _Is.HELD: (*CAPTURED, *THROWN, (0x10A, 0x124), (0x126, 0x130), (0x147, 0x152)),
+    _Is.THROWN: (*CAPTURED, *THROWN),
     _Is.LYING: ((0xB7, 0xB9), (0xBF, 0xC1)),
     _Is.FLOOR: ((0xB7, 0xC9),),
     _Is.SHIELD: ((0xB2, 0xB6),),

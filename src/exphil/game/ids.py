@@ -261,5 +261,9 @@ ATTACKING = np.isin(CATEGORY_OF_ACTION, [CATEGORIES.index(c) for c in ("jab", "t
 """``(399,)`` bool: states in which a hitbox can come out."""
 GRABBING = np.isin(CATEGORY_OF_ACTION, [CATEGORIES.index("grab")])
 """``(399,)`` bool: reaching, holding, pummelling, throwing."""
+CAPTURED = ((0xDF, 0xE4), (0xE7, 0xE8))
+"""First and last of the action states of who is held in somebody's hands; an escape is none."""
+THROWN = ((0xEF, 0xF3),)
+"""The same for who is being thrown."""
 CAN_ACT = np.isin(CATEGORY_OF_ACTION, [CATEGORIES.index(c) for c in ("idle", "walk", "dash", "jump", "fall", "crouch")])
 """``(399,)`` bool: states that a press can leave at once."""

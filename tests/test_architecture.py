@@ -23,13 +23,14 @@ from exphil.config.groups import OPTIONS
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "exphil"
 ROAD = (
-    *("errors", "files", "game", "replays", "envs", "features", "data", "models", "train", "play", "rl", "evaluate"),
-    *("selfplay", "config", "assemble", "cli"),
+    *("errors", "files", "pages", "game", "replays", "envs", "features", "data", "models", "train", "play", "rl"),
+    *("evaluate", "selfplay", "config", "assemble", "cli"),
 )
 TORCH_FREE = (
     *(
         "errors.py",
         "files.py",
+        "pages.py",
         "game/",
         "replays/",
         "envs/",
@@ -51,7 +52,7 @@ BORDERS = {  # a library -> the only places that may import it
     "trackio": ("train/metrics.py",),
     "ray": ("selfplay/workers.py",),
     "melee": ("envs/dolphin",),
-    "numba": ("replays/kernels.py", "replays/packing.py", "envs/sim"),
+    "numba": ("replays/kernels.py", "replays/packing.py", "models/scan_kernels.py", "envs/sim"),
     "cyclopts": ("cli/",),
     "rich": ("cli/terminal.py",),
     "yaml": ("config/layers.py",),
@@ -63,18 +64,22 @@ REFUSED = {"utils", "util", "common", "helpers", "misc", "base", "core", "new", 
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_COMMAND = 400, 60, 100
 NO_COMMANDS = ("cli/terminal.py", "cli/parse.py")
 OPTION_NAMES = [
-    "action_mode", "all_frames", "allow_missing", "augment", "axis_buckets", "backbone", "balance_characters",
-    "batch_size", "cache", "cache_augmented", "cache_compress", "cache_dir", "cache_embeddings", "character_mode",
-    "characters", "checkpoint", "checkpoints_dir", "config", "decay_steps", "device", "dropout", "dry_run", "dual_port",
-    "epochs", "error_log", "frame_delay", "frame_delay_augment", "frame_delay_max", "frame_delay_min", "gc_every",
+    "action_mode", "all_frames", "allow_missing", "attention_every", "augment", "axis_buckets", "backbone",
+    "balance_characters", "batch_size", "cache", "cache_augmented", "cache_compress", "cache_dir",
+    "cache_embeddings", "character_mode", "characters", "checkpoint", "checkpoint_every", "checkpoints_dir",
+    "chunk_size", "chunked_attention", "config", "continue_on_error", "conv_size", "decay_steps", "device",
+    "dropout", "dry_run", "dual_port", "epochs", "error_log", "expand_factor", "feed_forward", "flash_attention",
+    "frame_delay", "frame_delay_augment", "frame_delay_max", "frame_delay_min", "gc_every", "gradient_checkpoint",
     "head", "hidden", "html", "ic_tech", "json", "jumps_normalized", "k", "kmeans_centers", "layer_norm",
     "learn_player_styles", "log_interval", "loss_positions", "lr", "lr_schedule", "max_files", "max_grad_norm",
-    "min_player_games", "min_quality", "mirror_prob", "mmap_embeddings", "mmap_path", "name", "nana_mode", "noise_prob",
-    "noise_scale", "num_layers", "num_noisy_variants", "num_player_names", "online_robust", "optimizer", "output",
-    "per_axis", "player_mode", "player_port", "player_registry", "precompute", "prefetch", "prefetch_buffer", "preset",
-    "quiet", "replays", "residual", "resume", "rollbacks", "save_best", "seed", "sequence_mode", "shoulder_buckets",
-    "show_errors", "show_quality_stats", "skip_duplicates", "skip_errors", "stage_mode", "stage_motion", "stages",
-    "stream_chunk_frames", "stream_chunk_size", "stride", "style", "temporal", "threads", "train_character", "umi_safe",
+    "memory_efficient_attention", "min_player_games", "min_quality", "mirror_prob", "mmap_embeddings", "mmap_path",
+    "name", "nana_mode", "noise_prob", "noise_scale", "num_heads", "num_layers", "num_noisy_variants",
+    "num_player_names", "online_robust", "only", "optimizer", "output", "per_axis", "player", "player_mode",
+    "player_port", "player_registry", "precision", "precompute", "prefetch", "prefetch_buffer", "preset", "profile",
+    "qk_layernorm", "quiet", "replays", "residual", "resume", "rollbacks", "save_best", "seed", "seeds",
+    "sequence_mode", "shoulder_buckets", "show_errors", "show_quality_stats", "skip", "skip_duplicates",
+    "skip_errors", "stage_mode", "stage_motion", "stages", "state_size", "stream_chunk_frames", "stream_chunk_size",
+    "stride", "style", "temporal", "threads", "train_character", "truncate_bptt", "umi_safe", "updates",
     "val_split", "verbose", "warmup_steps", "weight_decay", "window_size", "workers",
 ]  # fmt: skip
 READ_BY_CONFIG = {"preset", "config", "online_robust"}  # the first two choose layers, the last implies an option

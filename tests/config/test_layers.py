@@ -78,6 +78,22 @@ TWO: dict[str, tuple[str, str]] = {
     "backbone": ("lstm", "gru"),
     "hidden": ("32,16", "8"),
     "num_layers": ("1", "3"),
+    "feed_forward": ("0", "4"),
+    "truncate_bptt": ("10", "20"),
+    "state_size": ("8", "32"),
+    "expand_factor": ("1", "3"),
+    "conv_size": ("2", "3"),
+    "num_heads": ("2", "8"),
+    "attention_every": ("1", "2"),
+    "qk_layernorm": ("false", "true"),
+    "chunked_attention": ("true", "false"),
+    "memory_efficient_attention": ("true", "false"),
+    "flash_attention": ("true", "false"),
+    "chunk_size": ("8", "16"),
+    "precision": ("bf16", "f32"),
+    "gradient_checkpoint": ("true", "false"),
+    "checkpoint_every": ("2", "3"),
+    "profile": ("true", "false"),
     "dropout": ("0.0", "0.5"),
     "layer_norm": ("true", "false"),
     "residual": ("true", "false"),
@@ -115,6 +131,12 @@ TWO: dict[str, tuple[str, str]] = {
     "per_axis": ("true", "false"),
     "output": ("a.json", "b.json"),
     "html": ("a.html", "b.html"),
+    "only": ("gru,mlp", "lstm"),
+    "skip": ("gru,mlp", "lstm"),
+    "seeds": ("1", "5"),
+    "updates": ("10", "20"),
+    "player": ("fast", "reference,fast"),
+    "continue_on_error": ("true", "false"),
 }
 BESIDE = {  # flags that a value needs beside it to be allowed
     "loss_positions": {"--sequence-mode": "windows"},
@@ -231,8 +253,11 @@ def test_exact_sentences(tmp_path):
     assert lines_of("train", {"--config": path}) == [f"file {path}: unknown key 'ephocs'; did you mean 'epochs'?"]
     assert lines_of("train", {"--ephocs": "3"}) == ["unknown option --ephocs; did you mean --epochs?"]
     assert lines_of("train", {"--xyzzy": "3"}) == ["unknown option --xyzzy"]
-    assert lines_of("evaluate", {"--epochs": "3"}) == ["unknown option --epochs; it belongs to train, not to evaluate"]
-    wrong = "flag --backbone: 'lstn' is not one of mlp, gru, lstm; did you mean 'lstm'?"
+    assert lines_of("evaluate", {"--epochs": "3"}) == [
+        "unknown option --epochs; it belongs to train, benchmark, not to evaluate"
+    ]
+    names = "mlp, gru, lstm, mamba, mamba2, attention, hybrid, jamba"
+    wrong = f"flag --backbone: 'lstn' is not one of {names}; did you mean 'lstm'?"
     assert lines_of("train", {"--backbone": "lstn"}) == [wrong]
     assert lines_of("train", {"--preset": "quik"}) == [
         "flag --preset: 'quik' is not one of quick; did you mean 'quick'?"

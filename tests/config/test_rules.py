@@ -118,7 +118,31 @@ def test_rules_apply_only_where_their_options_are():
     ("flags", "notice"),
     [
         ({"--layer-norm": True, "--backbone": "gru"}, "flag --layer-norm has no effect; it needs --backbone mlp"),
-        ({"--num-layers": "3", "--hidden": "8"}, "flag --num-layers has no effect; it needs --backbone gru or lstm"),
+        *(
+            ({flag: "3", "--hidden": "8"}, f"flag {flag} has no effect; it needs a backbone with memory, any but mlp")
+            for flag in ("--num-layers", "--feed-forward", "--truncate-bptt")
+        ),
+        (
+            {"--truncate-bptt": "90", "--backbone": "gru"},
+            "flag --truncate-bptt has no effect; it needs fewer frames than --window-size",
+        ),
+        (
+            {"--state-size": "9", "--backbone": "gru"},
+            "flag --state-size has no effect; it needs --backbone mamba, mamba2 or jamba",
+        ),
+        (
+            {"--num-heads": "2", "--backbone": "gru"},
+            "flag --num-heads has no effect; it needs --backbone attention, hybrid or jamba",
+        ),
+        (
+            {"--attention-every": "2", "--backbone": "attention"},
+            "flag --attention-every has no effect; it needs --backbone hybrid or jamba",
+        ),
+        (
+            {"--chunk-size": "2", "--backbone": "attention"},
+            "flag --chunk-size has no effect; it needs --chunked-attention or --memory-efficient-attention",
+        ),
+        ({"--checkpoint-every": "2"}, "flag --checkpoint-every has no effect; it needs --gradient-checkpoint"),
         ({"--window-size": "9"}, "flag --window-size has no effect; it needs --temporal"),
         ({"--weight-decay": "1"}, "flag --weight-decay has no effect; it needs --optimizer adamw, lamb or muon"),
         ({"--decay-steps": "9"}, "flag --decay-steps has no effect; it needs another --lr-schedule"),
@@ -143,3 +167,52 @@ def test_rules_apply_only_where_their_options_are():
 )
 def test_an_option_that_does_nothing_here_is_told(flags, notice):
     assert notice in resolve("train", flags, {}).notices
+
+
+@pytest.mark.parametrize(
+    ("flags", "widths", "every"),
+    [
+        ({"--backbone": "jamba"}, (512,) * 6, 3),
+        ({"--backbone": "jamba", "--hidden": "256"}, (256,) * 6, 3),
+        ({"--backbone": "jamba", "--num-layers": "4"}, (512,) * 4, 3),
+        ({"--backbone": "jamba", "--hidden": "64,32,16", "--attention-every": "2"}, (64, 32, 16), 2),
+        ({"--backbone": "hybrid"}, (512, 512), 2),
+        ({"--backbone": "mamba", "--num-layers": "3"}, (512,) * 3, None),
+        ({"--backbone": "lstm", "--hidden": "64"}, (64, 64), None),
+        ({"--backbone": "mlp"}, (512, 512), None),
+    ],
+)
+def test_layers_and_widths_follow_each_other(flags, widths, every):
+    from exphil import assemble
+
+    settings = resolve("train", flags, {})
+    assert assemble.widths(settings) == widths and settings["attention_every"] == every
+
+
+@pytest.mark.parametrize(("word", "meant"), [("sliding_window", "attention"), ("lstm-hybrid", "hybrid")])
+def test_other_words_for_a_backbone(word, meant):
+    assert resolve("train", {"--backbone": word}, {})["backbone"] == meant
+    assert resolve("train", {"--backbone": "mamba_nif"}, {})["backbone"] == "mamba"
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ({"--backbone": "jamba", "--num-layers": "2"}, "with 2 layers and --attention-every 3 holds no attention"),
+        ({"--backbone": "hybrid", "--attention-every": "5"}, "with 2 layers and --attention-every 5 holds no"),
+        ({"--backbone": "attention", "--hidden": "100"}, "--num-heads 4 cannot share a layer of 100"),
+        (
+            {"--backbone": "attention", "--chunked-attention": True, "--flash-attention-nif": True},
+            "--chunked-attention and --flash-attention are ways to compute the same",
+        ),
+    ],
+)
+def test_what_cannot_be_attention_is_an_error(flags, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        resolve("train", flags, {})
+
+
+def test_mixed_precision_is_another_word_for_bf16():
+    assert resolve("train", {"--mixed-precision": True}, {})["precision"] == "bf16"
+    with pytest.raises(OptionError, match="set the same option"):
+        resolve("train", {"--mixed-precision": True, "--precision": "f32"}, {})

@@ -7,6 +7,7 @@ tables must hold every option there is.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -22,14 +23,18 @@ from exphil.config.layers import Settings, resolve
 from exphil.data.sampler import split
 from exphil.features.kmeans import Centres
 from exphil.game.frames import Lacks
+from exphil.models.dropout import Dropout
 from exphil.replays.sources import Source, find
-from exphil.train import runtime
+from exphil.train import checkpoint, runtime
 
 CPU = torch.device("cpu")
 GAMES = ["fox_vs_falco_fountain_of_dreams_015.slp", "ice_climbers_vs_captain_falcon_pokemon_stadium_019.slp"]
 OLD = "captain_falcon_vs_zelda_yoshis_story_005.slp"
 NEW = "sheik_vs_sheik_pokemon_stadium_035.slp"  # its forms are recorded
 GRU = {"--backbone": "gru", "--hidden": "8"}
+MAMBA = {"--backbone": "mamba", "--hidden": "8"}
+ATTENTION = {"--backbone": "attention", "--hidden": "8", "--dropout": "0"}
+DEEP = {**GRU, "--num-layers": "4"}
 WINDOWS = {**GRU, "--sequence-mode": "windows"}
 
 ELSEWHERE = {
@@ -48,6 +53,12 @@ ELSEWHERE = {
     "per_axis": "cli/test_kmeans_command.py: four axes in the file",
     "output": "cli/test_kmeans_command.py: the file is written",
     "html": "cli/test_stats.py: the page is written",
+    "only": "cli/test_benchmark_command.py: the table holds these alone",
+    "skip": "cli/test_benchmark_command.py: the table lacks these",
+    "seeds": "cli/test_benchmark_command.py: so many runs of each",
+    "updates": "cli/test_benchmark_command.py: every run ends after so many",
+    "player": "cli/test_benchmark_command.py: a column for each player",
+    "continue_on_error": "cli/test_benchmark_command.py: the others are trained",
     "quiet": "cli/test_terminal.py and test_quiet_and_verbose below",
     "verbose": "cli/test_terminal.py and test_quiet_and_verbose below",
     "dry_run": "test_dry_run_prints_and_writes_nothing below",
@@ -57,6 +68,9 @@ ELSEWHERE = {
     "name": "test_name_checkpoint_and_folder_say_where_the_run_goes below",
     "checkpoint": "test_name_checkpoint_and_folder_say_where_the_run_goes below",
     "checkpoints_dir": "test_name_checkpoint_and_folder_say_where_the_run_goes below",
+    "flash_attention": "models/test_attention.py; test_attention_takes_the_kernel_asked_for below",
+    "precision": "test_precision_changes_what_is_computed_and_not_what_is_kept below",
+    "profile": "test_profile_says_where_the_time_goes below",
     "workers": "replays/test_library.py: the same games in the same order for every number of workers",
 }
 
@@ -144,9 +158,32 @@ def settings_without_noise(asked: Settings) -> Settings:
 
 def structure(asked: Settings) -> Any:
     policy = assemble.policy(asked, assemble.codec(asked))
-    drops = [module.p for module in policy.modules() if isinstance(module, torch.nn.Dropout)]
+    drops = [module.share for module in policy.modules() if isinstance(module, Dropout)]
     kinds = [type(module).__name__ for module in policy.modules()]
     return [(name, tuple(p.shape)) for name, p in policy.named_parameters()], drops, kinds
+
+
+def kept_for_backward(asked: Settings) -> tuple[int, int]:
+    """Tensors and bytes that a training step of the backbone keeps for its backward pass."""
+    model = assemble.BACKBONES[str(asked["backbone"])](asked, 8).train()
+    sizes: list[int] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        sizes.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(torch.randn(2, 64, 8), model.initial_state(2))
+    return len(sizes), sum(sizes)
+
+
+def gradients(asked: Settings) -> list[float]:
+    """Gradients of a backbone's parameters from the last frames of a stretch."""
+    torch.manual_seed(0)
+    model = assemble.BACKBONES[str(asked["backbone"])](asked, 8).train()
+    y, _ = model(torch.randn(2, 40, 8), model.initial_state(2))
+    y[:, -1:].pow(3).sum().backward()
+    return [float(p.grad.abs().sum()) for p in model.parameters() if p.grad is not None]
 
 
 def picks(asked: Settings) -> Any:
@@ -301,6 +338,20 @@ ACTS: list[tuple[str, Callable[[Settings], Any], dict[str, Any], dict[str, Any]]
     ("backbone", structure, GRU, {"--backbone": "lstm"}),
     ("hidden", structure, {}, {"--hidden": "32,16"}),
     ("num_layers", structure, GRU, {"--num-layers": "3"}),
+    ("feed_forward", structure, GRU, {"--feed-forward": "2"}),
+    ("truncate_bptt", gradients, {**GRU, "--dropout": "0"}, {"--truncate-bptt": "10"}),
+    ("state_size", structure, MAMBA, {"--state-size": "8"}),
+    ("state_size", structure, {**MAMBA, "--backbone": "mamba2"}, {"--state-size": "8"}),
+    ("expand_factor", structure, MAMBA, {"--expand-factor": "3"}),
+    ("conv_size", structure, MAMBA, {"--conv-size": "2"}),
+    ("num_heads", gradients, ATTENTION, {"--num-heads": "2"}),
+    ("attention_every", structure, {"--backbone": "jamba", "--hidden": "8"}, {"--attention-every": "2"}),
+    ("qk_layernorm", structure, ATTENTION, {"--no-qk-layernorm": True}),
+    ("chunked_attention", kept_for_backward, ATTENTION, {"--chunked-attention": True}),
+    ("memory_efficient_attention", kept_for_backward, ATTENTION, {"--memory-efficient-attention": True}),
+    ("chunk_size", kept_for_backward, {**ATTENTION, "--chunked-attention": True}, {"--chunk-size": "16"}),
+    ("gradient_checkpoint", kept_for_backward, DEEP, {"--gradient-checkpoint": True}),
+    ("checkpoint_every", kept_for_backward, {**DEEP, "--gradient-checkpoint": True}, {"--checkpoint-every": "2"}),
     ("dropout", structure, {}, {"--dropout": "0.3"}),
     ("layer_norm", structure, {}, {"--layer-norm": True}),
     ("residual", structure, {}, {"--residual": True}),
@@ -400,6 +451,33 @@ def test_save_best_writes_a_second_snapshot(folder, tmp_path, monkeypatch):
     run(folder, tmp_path, monkeypatch, name="without", no_save_best=True)
     names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
     assert "with_best.pt" in names and "without_best.pt" not in names
+
+
+def test_precision_changes_what_is_computed_and_not_what_is_kept(folder, tmp_path, monkeypatch):
+    losses = []
+    for kind in ("f32", "bf16"):
+        run(folder, tmp_path, monkeypatch, name=kind, epochs="1", precision=kind, seed="1")
+        lines = (tmp_path / "checkpoints" / f"{kind}_metrics.jsonl").read_text().splitlines()
+        losses.append(json.loads(lines[-1])["train"])
+        kept = checkpoint.load_policy(tmp_path / "checkpoints" / f"{kind}_policy.safetensors")
+        assert {weight.dtype for weight in kept.weights.values()} == {torch.float32}
+    assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.01)
+
+
+def test_profile_says_where_the_time_goes(folder, tmp_path, monkeypatch, capsys):
+    run(folder, tmp_path, monkeypatch, name="plain", epochs="1")
+    assert "Where a step's time goes" not in capsys.readouterr().out
+    run(folder, tmp_path, monkeypatch, name="timed", epochs="1", profile=True)
+    out = capsys.readouterr().out
+    for word in ("waiting for data", "features", "forward and loss", "backward", "clipping and optimiser", "%"):
+        assert word in out
+
+
+@pytest.mark.parametrize("flag", ["chunked", "memory-efficient", "flash"])
+def test_attention_takes_the_kernel_asked_for(folder, flag):
+    asked = settings(folder, ATTENTION, {f"--{flag}-attention": True})
+    model = assemble.BACKBONES["attention"](asked, 8)
+    assert {layer.inner._kernel for layer in model.layers} == {flag.replace("-", "_")}
 
 
 def test_dry_run_prints_and_writes_nothing(folder, tmp_path, monkeypatch, capsys):

@@ -140,12 +140,14 @@ def test_real_games_weigh_what_is_played(real):
     assert 0.95 * real.decisions.sum() < total < real.decisions.sum()
 
 
-def test_last_only_counts_the_last_decision_of_a_window(make):
+def test_last_only_answers_the_last_state_of_a_window(make):
     small, lay = make
     corpus = lay([small(30, 1)])
     plan = Windows(corpus.first, corpus.decisions, 4, 10, 1, True, 0.0, 0)
-    batch = load(corpus, plan, last_only=True).load(0, 0)
-    assert batch.weight.tolist() == [[0] * 9 + [1]] * 4
+    batch, whole = load(corpus, plan, last_only=True).load(0, 0), load(corpus, plan).load(0, 0)
+    assert batch.weight.tolist() == [[1]] * 4
+    assert torch.equal(batch.action, whole.action[:, -1:])
+    assert torch.equal(batch.floats, whole.floats)
 
 
 def test_a_batch_is_a_pure_function_of_epoch_and_step(real):

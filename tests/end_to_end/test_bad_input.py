@@ -19,6 +19,8 @@ WHERE = (
     "Discord; pass --replays FOLDER or set EXPHIL_REPLAYS_DIR"
 )
 
+BACKBONES = "mlp, gru, lstm, mamba, mamba2, attention, hybrid, jamba"
+
 
 def exphil(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("EXPHIL_")}
@@ -115,7 +117,10 @@ def test_disk_full_during_a_save_keeps_the_snapshot_from_before(one):
     ("words", "message"),
     [
         (["--ephocs", "3"], "unknown option --ephocs; did you mean --epochs?"),
-        (["--backbone", "gruu"], "flag --backbone: 'gruu' is not one of mlp, gru, lstm; did you mean 'gru'?"),
+        (
+            ["--backbone", "gruu"],
+            f"flag --backbone: 'gruu' is not one of {BACKBONES}; did you mean 'gru'?",
+        ),
         (["--train-character", "mewto"], "flag --train-character: 'mewto' is no character; did you mean 'mewtwo'?"),
         (["--epochs", "0"], "flag --epochs: '0' must be at least 1"),
         (["--preset", "quik"], "flag --preset: 'quik' is not one of quick; did you mean 'quick'?"),
@@ -130,7 +135,7 @@ def test_unknown_option_or_value(tmp_path, words, message):
 def test_every_problem_at_once(tmp_path):
     done = exphil("train", "--epochs", "x", "--lr", "-3", "--backbone", "lstn", cwd=tmp_path)
     assert errors(done) == [
-        "error: flag --backbone: 'lstn' is not one of mlp, gru, lstm; did you mean 'lstm'?",
+        f"error: flag --backbone: 'lstn' is not one of {BACKBONES}; did you mean 'lstm'?",
         "error: flag --epochs: 'x' is not a whole number",
         "error: flag --lr: '-3' must be above 0",
     ]
@@ -201,9 +206,8 @@ def test_weights_that_do_not_fit_name_the_parameter_and_the_option(one):
     file = load_policy(one / "checkpoints" / "a_policy.safetensors")
     save_policy(one / "other.safetensors", replace(file, config={**file.config, "hidden": [16]}))
     assert errors(exphil("evaluate", "other.safetensors", "--replays", "one", cwd=one)) == [
-        "error: other.safetensors: parameter backbone.enter.weight: the options make (16, 539), the file holds "
-        "(8, 539)",
-        "  hint: probably --backbone, --hidden or --num-layers differs from the run that wrote it",
+        "error: other.safetensors: parameter embed.dense.weight: the options make (16, 539), the file holds (8, 539)",
+        "  hint: probably --hidden, or one of the options of features, or of delay, differs from the run that wrote it",
     ]
 
 

@@ -32,7 +32,7 @@ def stretches(replays):
 
 def policy(name: str, head: str = "autoregressive") -> Policy:
     """A policy with every parameter moved, so that nothing is left out of what is compared."""
-    flags = {"--temporal": True, "--backbone": name, "--hidden": "24,24", "--head": head}
+    flags = {"--temporal": True, "--backbone": name, "--hidden": "24,24" if name == "mlp" else "24", "--head": head}
     torch.manual_seed(1)
     made = assemble.policy(resolve("train", flags, {}), CODEC).eval()
     with torch.no_grad():
@@ -113,7 +113,7 @@ def test_ids_of_one_kind_share_a_table():
     """Own and opponent's action look the same number up, as do both characters."""
     made = policy("mlp")
     assert [table.num_embeddings for table in made.embed.tables] == [399, 33]
-    assert made.embed.output_size == assemble.embedded(assemble.table(resolve("train", {}, {})))
+    assert made.embed.dense.in_features == assemble.embedded(assemble.table(resolve("train", {}, {})))
 
 
 @pytest.mark.parametrize("names", ["7", "32", "398"])
@@ -124,11 +124,28 @@ def test_learned_styles_have_a_table_of_their_own_in_which_nobody_is_zeros(names
     made = assemble.policy(asked, CODEC)
     assert [table.num_embeddings for table in made.embed.tables] == [399, 33, int(names) + 1]
     layout = assemble.table(asked)
-    assert made.embed.output_size == assemble.embedded(layout) == 171 + 5 * 64
-    ids = torch.zeros(1, 3, 5, dtype=torch.int64)
+    assert made.embed.dense.in_features == assemble.embedded(layout) == 171 + 5 * 64
+    table = made.embed.tables[2].weight
+    assert not table[0].any() and table[2].any()
+    ids = torch.zeros(400, 3, 5, dtype=torch.int64)
     ids[..., 4] = torch.tensor([0, 2, 5])
-    row = made.embed(torch.zeros(1, 3, layout.floats), ids)
-    assert not row[0, 0, -64:].any() and row[0, 1, -64:].any()
-    row.pow(2).sum().backward()
-    moved = made.embed.tables[2].weight.grad.abs().sum(1)
-    assert moved.nonzero().flatten().tolist() == [2, 5]
+    for games in (1, 400):  # fewer frames than rows, and more
+        table.grad = None
+        made.embed(torch.zeros(games, 3, layout.floats), ids[:games]).pow(2).sum().backward()
+        assert table.grad.abs().sum(1).nonzero().flatten().tolist() == [2, 5]
+
+
+def test_many_frames_and_few_are_embedded_alike():
+    """Looked up after the product or before it; values and gradients."""
+    made = policy("mlp").double().embed
+    random = torch.Generator().manual_seed(0)
+    floats = torch.randn(2, 600, made.dense.in_features - 4 * 64, dtype=torch.float64, generator=random)
+    ids = torch.stack([torch.randint(0, rows, (2, 600), generator=random) for rows in (399, 399, 33, 33)], -1)
+    found = []
+    for pieces in (1, 100):
+        made.zero_grad()
+        out = torch.cat([made(*part) for part in zip(floats.chunk(pieces, 1), ids.chunk(pieces, 1), strict=True)], 1)
+        out.pow(2).sum().backward()
+        found.append([out.detach(), *(p.grad.clone() for p in made.parameters())])
+    for many, few in zip(*found, strict=True):
+        assert torch.allclose(many, few, rtol=1e-9, atol=1e-9)

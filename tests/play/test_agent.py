@@ -35,7 +35,8 @@ def game(replays) -> Game:
 
 
 def settings(name: str = "gru"):
-    return resolve("train", {"--temporal": True, "--backbone": name, "--hidden": "24,24"}, {})
+    wide = "24,24" if name == "mlp" else "24"
+    return resolve("train", {"--temporal": True, "--backbone": name, "--hidden": wide}, {})
 
 
 def policy(name: str = "gru"):

@@ -65,8 +65,16 @@ def test_matrices_decay_and_the_rest_does_not():
     assert len(decayed["params"]) + len(free["params"]) == len(names)
     kept = {names[id(p)] for p in free["params"]}
     tables = {"head.stay.0", "head.stay_pressed", "head.among", "head.told.0", "embed.tables.0.weight"}
-    assert tables | {"head.norm.weight", "backbone.enter.bias"} <= kept
+    assert tables | {"head.norm.weight", "embed.dense.bias"} <= kept
     assert all(p.ndim == 2 for p in decayed["params"])
+
+
+@pytest.mark.parametrize("name", ["mamba", "mamba2"])
+def test_decays_and_taps_of_mamba_do_not_decay(name):
+    made = assemble.policy(resolve("train", {"--backbone": name, "--hidden": "8"}, {}), CODEC)
+    free = {id(p) for p in decay_groups(made, 0.1)[1]["params"]}
+    kept = {key.rpartition(".")[2] for key, p in made.named_parameters() if id(p) in free}
+    assert {"A_log", "D", "taps", "taps_bias"} <= kept
 
 
 @pytest.mark.parametrize("name", assemble.OPTIMIZERS)

@@ -79,7 +79,11 @@ def left(job: Any) -> dict[str, Any]:
 
 def numbers(events: list) -> list[tuple]:
     """Updates and epochs without the time they took."""
-    return [event._replace(seconds=0.0)[:] for event in events if isinstance(event, BatchDone | EpochDone)]
+    return [
+        event._replace(seconds=0.0, **({"spent": None} if isinstance(event, BatchDone) else {}))[:]
+        for event in events
+        if isinstance(event, BatchDone | EpochDone)
+    ]
 
 
 def again(snapshot, flags):

@@ -1,15 +1,16 @@
 """Configuration to objects: the only room that knows both.
 
 Constructors take plain numbers; rooms that import torch are opened inside builders. ``games`` says what is read and
-as what numbers, ``actions`` what it presses and how late, ``players`` in whose style, ``network`` what answers,
-``batches`` what it learns from, ``training`` puts a run together. The literal tables (``BACKBONES``, ``OPTIMIZERS``)
-name every choice of an option and its builder.
+as what numbers, ``actions`` what it presses and how late, ``players`` in whose style, ``backbones`` and ``network``
+what answers, ``batches`` what it learns from, ``training`` puts a run together, ``contest`` compares backbones. The
+literal tables (``BACKBONES``, ``OPTIMIZERS``) name every choice of an option and its builder.
 """
 
 from exphil.assemble.actions import codec, delay_for, delays
+from exphil.assemble.backbones import BACKBONES, widths
 from exphil.assemble.batches import carries_state, forecast, loader, measured, plan, walk, window
 from exphil.assemble.games import choice, kept_in, read, reading, stick_reading, store, streams, table
-from exphil.assemble.network import BACKBONES, agent, check_fingerprint, embedded, load_weights, policy, trained, widths
+from exphil.assemble.network import agent, check_fingerprint, embedded, load_weights, policy, trained
 from exphil.assemble.players import check_registry, enrolled, registry_before, styles
 from exphil.assemble.training import OPTIMIZERS, Job, files_of, identity, optimizer, restore, schedule, training
 

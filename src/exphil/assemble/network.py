@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from exphil.assemble.actions import delay_for, delays
+from exphil.assemble.backbones import BACKBONES, widths
 from exphil.assemble.games import table
 from exphil.config.layers import Settings
 from exphil.errors import PolicyError
@@ -17,41 +16,12 @@ from exphil.features.players import Registry
 if TYPE_CHECKING:
     import torch
 
-    from exphil.models.backbone import Backbone
     from exphil.models.policy import Policy
     from exphil.play.agent import Agent
     from exphil.train.checkpoint import PolicyFile
 
 EMBEDDING_WIDTH = 64
 HEAD_RESIDUAL, HEAD_HIDDEN = 128, 64
-
-
-def widths(settings: Settings) -> tuple[int, ...]:
-    """Width of every layer: ``--hidden``, one number repeated ``--num-layers`` times in a recurrent backbone."""
-    model = settings.model
-    if len(model.hidden) == 1 and model.backbone != "mlp":
-        return model.hidden * (model.num_layers or 2)
-    return model.hidden
-
-
-def _mlp(settings: Settings, size: int) -> Backbone:
-    from exphil.models.mlp import MLP
-
-    model = settings.model
-    return MLP(size, widths(settings), model.dropout, model.layer_norm, model.residual)
-
-
-def _recurrent(cell: Literal["gru", "lstm"], settings: Settings, size: int) -> Backbone:
-    from exphil.models.recurrent import Recurrent
-
-    return Recurrent(cell, size, widths(settings), settings.model.dropout)
-
-
-BACKBONES: dict[str, Callable[[Settings, int], Backbone]] = {
-    "mlp": _mlp,
-    "gru": partial(_recurrent, "gru"),
-    "lstm": partial(_recurrent, "lstm"),
-}
 
 
 def policy(settings: Settings, codec: Codec) -> Policy:
@@ -65,7 +35,7 @@ def policy(settings: Settings, codec: Codec) -> Policy:
     kinds = [list(tables).index(found.kind) for found in layout.vocabularies]
     sizes = [found.vocabulary for found in tables.values()]
     nobody = [at for at, found in enumerate(tables.values()) if found.nobody]
-    embed = Embed(layout.floats, kinds, sizes, EMBEDDING_WIDTH, nobody)
+    embed = Embed(layout.floats, kinds, sizes, EMBEDDING_WIDTH, widths(settings)[0], nobody)
     backbone = BACKBONES[settings.model.backbone or "mlp"](settings, embed.output_size)
     head = Head(
         backbone.output_size,
@@ -79,8 +49,8 @@ def policy(settings: Settings, codec: Codec) -> Policy:
 
 
 OPTIONS_OF_PART = {
-    "embed": "one of the options of features, or of delay,",
-    "backbone": "--backbone, --hidden or --num-layers",
+    "embed": "--hidden, or one of the options of features, or of delay,",
+    "backbone": "--backbone or another option of the network",
     "head": "--head, --axis-buckets, --shoulder-buckets or --kmeans-centers",
 }
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exphil.assemble import actions
 from exphil.assemble.batches import carries_state, loader, plan, walk
@@ -27,10 +26,16 @@ if TYPE_CHECKING:
     from exphil.train.session import Identity, Interrupted, RunFiles, Saved
 
 
-def _undecayed(kind: Literal["Adam", "RAdam"], policy: Policy, lr: float, _: float) -> Optimizer:
+def _adam(policy: Policy, lr: float, _: float) -> Optimizer:
     import torch
 
-    return getattr(torch.optim, kind)(policy.parameters(), lr)  # type: ignore[no-any-return]
+    return torch.optim.Adam(policy.parameters(), lr, fused=True)
+
+
+def _radam(policy: Policy, lr: float, _: float) -> Optimizer:
+    import torch
+
+    return torch.optim.RAdam(policy.parameters(), lr)
 
 
 def _adamw(policy: Policy, lr: float, weight_decay: float) -> Optimizer:
@@ -57,9 +62,9 @@ def _muon(policy: Policy, lr: float, weight_decay: float) -> Together:
 
 
 OPTIMIZERS: dict[str, Callable[[Policy, float, float], Optimizer | Together]] = {
-    "adam": partial(_undecayed, "Adam"),
+    "adam": _adam,
     "adamw": _adamw,
-    "radam": partial(_undecayed, "RAdam"),
+    "radam": _radam,
     "lamb": _lamb,
     "muon": _muon,
 }
@@ -150,7 +155,7 @@ def training(
         restore(run, settings, snapshot, about)
     batches = loader(settings, train, plan(settings, train, options.seed or 0), codec, device, told)
     updates = sum(batches.steps(epoch) for epoch in range(options.epochs))
-    held_out = walk(settings, validation, codec, device) if validation is not None else None
+    held_out = walk(settings, validation, codec, device) if validation else None
     events = loop.train(
         run,
         batches,
@@ -160,15 +165,11 @@ def training(
         carry=carries_state(settings),
         validate=(lambda policy: held_out_loss(policy, held_out)) if held_out else None,
         gc_every=settings.feeding.gc_every,
+        precision=options.precision,
+        profile=settings.profile.profile,
     )
-    watched = session.session(
-        events,
-        run,
-        files,
-        about,
-        save_best=settings.saving.save_best,
-        stop=lambda: stop() and run.epoch < options.epochs,
-    )
+    early, best = (lambda: stop() and run.epoch < options.epochs), settings.saving.save_best
+    watched = session.session(events, run, files, about, save_best=best, stop=early)
     return Job(run, watched, files, about, updates, players)
 
 

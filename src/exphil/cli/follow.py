@@ -9,9 +9,10 @@ from statistics import fmean
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from exphil.cli import profile
 from exphil.cli.terminal import Progress, Terminal
 from exphil.config.layers import Settings
-from exphil.train.loop import BatchDone, EpochDone, Event
+from exphil.train.loop import BatchDone, EpochDone, Event, Spent
 from exphil.train.metrics import JsonLines
 from exphil.train.session import Interrupted, Saved
 
@@ -29,6 +30,7 @@ class Follower:
         self._bar: Progress | None = None
         self._began = time.perf_counter()
         self._recent: list[BatchDone] = []  # since the last line of the metrics file
+        self._spent: list[Spent] = []  # of every update, when profiled
 
     def __enter__(self) -> Follower:
         return self
@@ -57,6 +59,7 @@ class Follower:
             self._terminal.detail(f"saved {event.path}")
             if self._job.run.epoch == self._settings["epochs"]:
                 self._summary()
+                profile.show(self._terminal, self._spent)
 
     def _batch(self, event: BatchDone) -> None:
         if self._bar is None:
@@ -64,6 +67,8 @@ class Follower:
             every = self._settings["log_interval"]
             self._bar = self._bars.enter_context(self._terminal.progress(event.steps, title, every))
         self._recent.append(event)
+        if self._settings.profile.profile:
+            self._spent.append(event.spent)
         speed = sum(batch.frames for batch in self._recent) / sum(batch.seconds for batch in self._recent)
         self._bar.update(event.step, loss=f"{event.loss:.3f}", frames_per_s=f"{speed:,.0f}")
         if event.updates % self._settings["log_interval"] == 0 or event.step == event.steps:
@@ -84,10 +89,8 @@ class Follower:
     def _summary(self) -> None:
         run, say = self._job.run, self._terminal.say
         watched = [line.get("validation", line["train"]) for line in run.history]
-        say(
-            f"done in {time.perf_counter() - self._began:.0f} s: "
-            f"{run.epoch} epochs, {run.updates:,} updates, {run.frames:,.0f} decisions"
-        )
+        done = f"{run.epoch} epochs, {run.updates:,} updates, {run.frames:,.0f} decisions"
+        say(f"done in {time.perf_counter() - self._began:.0f} s: {done}")
         say(
             f"loss       final {watched[-1]:.4f}, best {run.best:.4f} nats per decision  "
             f"{self._terminal.sparkline(watched)}"

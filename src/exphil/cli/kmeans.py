@@ -40,8 +40,9 @@ def run(settings: Settings) -> int:
     """Count the sticks of ``--replays``, find the centres, show and write them."""
     terminal, options = Terminal.of(settings), settings.sticks
     ks = span(options.k, *CENTRES)
-    if options.output is not None:
-        _check(options.output)
+    place = settings.written.output
+    if place is not None:
+        _check(place)
     sticks = count_sticks(terminal, settings)
     found = Centres.of(sticks.held, ks, options.per_axis, files=sticks.files, characters=sticks.names)
     if len(found) < len(ks):
@@ -55,13 +56,13 @@ def run(settings: Settings) -> int:
         terminal.data(counted | told | ({"centres": found[0].as_dict()} if len(ks) == 1 else {}))
     else:
         _show(terminal, rows, found[0] if len(ks) == 1 else None)
-    if options.output is None:
+    if place is None:
         how = "--output FILE writes these centres" if len(ks) == 1 else "--k N --output FILE writes N centres"
         terminal.say(f"nothing was written: {how}, and exphil train --kmeans-centers FILE learns with them")
     else:
-        done = "replaced" if options.output.exists() else "written"
-        found[0].save(options.output)
-        terminal.say(f"{done}: {options.output}; exphil train --kmeans-centers {options.output} learns with them")
+        done = "replaced" if place.exists() else "written"
+        found[0].save(place)
+        terminal.say(f"{done}: {place}; exphil train --kmeans-centers {place} learns with them")
     return 0
 
 

@@ -22,6 +22,8 @@ MODULES = {  # command -> module:function(settings, **positionals) -> exit code
     "train": "exphil.cli.train:run",
     "evaluate": "exphil.cli.evaluate:run",
     "demo": "exphil.cli.demo:run",
+    "benchmark": "exphil.cli.benchmark:run",
+    "report": "exphil.cli.standings:run",
     "replays scan": "exphil.cli.replays:scan",
     "replays info": "exphil.cli.replays:info",
     "replays stats": "exphil.cli.stats:run",

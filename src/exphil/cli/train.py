@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from exphil import assemble
-from exphil.cli import dry_run, told
+from exphil.cli import dry_run, profile, told
 from exphil.cli.reading import read_games
 from exphil.cli.stop import Stop
 from exphil.cli.terminal import Terminal
@@ -51,6 +51,7 @@ def train(terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | Non
     corpora = corpus.part(learned), corpus.part(held) if held else None
     stop = Stop(terminal)
     job = assemble.training(settings, files, corpora, used, snapshot, stop)
+    profile.judge_precision(terminal, settings)
     parameters = sum(parameter.numel() for parameter in job.run.policy.parameters())
     kept = f", {len(held)} games held out" if held else ", none held out (--val-split 0.1 would hold out a tenth)"
     for word, text in {

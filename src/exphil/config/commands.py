@@ -7,8 +7,10 @@ from pathlib import Path
 
 from exphil.config.groups import (
     Actions,
+    Attention,
     Augment,
     Balance,
+    Benchmark,
     CacheDir,
     Character,
     Choosing,
@@ -27,16 +29,19 @@ from exphil.config.groups import (
     Page,
     Players,
     Playing,
+    Profile,
     Quiet,
     Readers,
     Run,
     Saving,
+    Scan,
     Seats,
     Sticks,
     Store,
     Training,
     Validation,
     Verbose,
+    Written,
 )
 from exphil.config.option import options_of
 
@@ -60,11 +65,19 @@ class Positional:
 
 @dataclass(frozen=True)
 class Command:
-    """What a command takes."""
+    """What a command takes.
+
+    Attributes:
+        help: One line for the help page.
+        groups: The groups of its options.
+        positionals: Its words.
+        judged: Whether the rules look at its options; not where they are handed on to another command's.
+    """
 
     help: str
     groups: tuple[type, ...]
     positionals: tuple[Positional, ...] = ()
+    judged: bool = True
 
     def option_names(self) -> tuple[str, ...]:
         """The options of this command in the order of the help page."""
@@ -96,12 +109,15 @@ COMMANDS: dict[str, Command] = {
             Delays,
             Augment,
             Model,
+            Scan,
+            Attention,
             Training,
             Saving,
             Layers,
             Machine,
             Readers,
             Run,
+            Profile,
             Quiet,
             Verbose,
         ),
@@ -117,6 +133,21 @@ COMMANDS: dict[str, Command] = {
     "demo": Command(
         "Train a small policy on a few replays and show what it does.",
         (Data, Errors, Store, Keeping, CacheDir, Machine, Readers, Quiet, Verbose),
+    ),
+    "benchmark": Command(
+        "Train every backbone on the same games and compare them on games held out; options of training that are not "
+        "given have defaults of their own, which --dry-run prints.",
+        (
+            *(Benchmark, Data, Seats, Character, Choosing, Netplay, Balance, Errors, Store, Keeping, CacheDir),
+            *(Feeding, Validation, Features, Actions, Delay, Delays, Augment, Model, Scan, Attention, Training),
+            *(Layers, Machine, Readers, Run, Quiet, Verbose, Written, Output),
+        ),
+        judged=False,
+    ),
+    "report": Command(
+        "Show again what exphil benchmark found, as a table or as a page.",
+        (Quiet, Output, Page),
+        (Positional("results", "the benchmark_results.json of exphil benchmark"),),
     ),
     "replays scan": Command(
         "Say what a folder of replays holds and which files cannot be used.",
@@ -142,7 +173,7 @@ COMMANDS: dict[str, Command] = {
         "Learn from games which stick positions the classes of a policy should stand for.",
         (
             *(Data, Character, Choosing, Netplay, Errors, Store, Keeping, CacheDir),
-            *(Sticks, Readers, Quiet, Verbose, Output),
+            *(Sticks, Written, Readers, Quiet, Verbose, Output),
         ),
     ),
     "cache list": Command("List the parsed games that are kept.", (CacheDir, Output)),

@@ -52,12 +52,15 @@ class Settings:
     players: g.Players
     augment: g.Augment
     model: g.Model
+    scan: g.Scan
+    attention: g.Attention
     training: g.Training
     saving: g.Saving
     layers: g.Layers
     machine: g.Machine
     readers: g.Readers
     run: g.Run
+    profile: g.Profile
     quiet: g.Quiet
     verbose: g.Verbose
     output: g.Output
@@ -67,6 +70,8 @@ class Settings:
     delay: g.Delay
     delays: g.Delays
     playing: g.Playing
+    written: g.Written
+    benchmark: g.Benchmark
 
     def __init__(
         self, command: str, values: Mapping[str, Any], sources: Mapping[str, str], notices: tuple[str, ...] = ()
@@ -297,7 +302,7 @@ class _Reader:
         values, sources = self.values(entries)
         defaults = {name: option.default for name, option in self.options.items()}
         settings = Settings(self.command, defaults | values, dict.fromkeys(defaults, "default") | sources)
-        for rule in RULES:
+        for rule in RULES if COMMANDS[self.command].judged else ():
             if not all(name in settings and name not in self.failed for name in rule.needs):
                 continue
             found = rule.judge(settings)

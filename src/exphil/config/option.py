@@ -76,6 +76,7 @@ class Option:
         sets: Flags without a value that set this option to a constant ({"--fail-fast": False}).
         env: The environment variable that gives it, or None.
         choices: The only allowed values; empty when any value of the type is.
+        synonyms: Other words for some of the choices ({"sliding_window": "attention"}).
         parse: Turns the text of one value into the official word, or raises ExphilError (names of characters).
         metavar: What stands for the value on the help page.
         name: The field, which is also the file key; unique over all groups.
@@ -92,6 +93,7 @@ class Option:
     sets: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     env: str | None = None
     choices: tuple[Any, ...] = ()
+    synonyms: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     parse: Callable[[str], str] | None = None
     metavar: str | None = None
     name: str = ""
@@ -153,10 +155,10 @@ class Option:
         return self._chosen(value, text) if self.choices else value
 
     def _chosen(self, value: Any, text: str) -> Any:
-        words = {_folded(str(choice)): choice for choice in self.choices}
+        words = {_folded(str(choice)): choice for choice in self.choices} | dict(self.synonyms)
         if _folded(str(value)) in words:
             return words[_folded(str(value))]
-        near = nearest(text, [str(choice) for choice in self.choices]) if self.kind is str else None
+        near = nearest(text, [*map(str, self.choices), *self.synonyms]) if self.kind is str else None
         listed = ", ".join(map(str, self.choices))
         raise ValueError(f"'{text}' is not one of {listed}" + (f"; did you mean '{near}'?" if near else ""))
 
@@ -170,6 +172,7 @@ def option(
     sets: Mapping[str, Any] | None = None,
     env: str | None = None,
     choices: tuple[Any, ...] = (),
+    synonyms: Mapping[str, Any] | None = None,
     parse: Callable[[str], str] | None = None,
     metavar: str | None = None,
 ) -> Any:
@@ -186,6 +189,7 @@ def option(
         sets=sets or {},
         env=env,
         choices=choices,
+        synonyms=synonyms or {},
         parse=parse,
         metavar=metavar,
     )

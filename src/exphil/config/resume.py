@@ -16,7 +16,9 @@ MAY_CHANGE = {
     *("cache", "cache_dir", "cache_compress", "prefetch", "prefetch_buffer", "gc_every", "cache_embeddings"),
     *("mmap_embeddings", "mmap_path"),
     *("mirror_prob", "replays", "max_files", "name", "checkpoint", "checkpoints_dir", "resume", "save_best", "device"),
-    *("threads", "workers", "log_interval", "dry_run", "quiet", "verbose", "preset", "config"),
+    *("precision", "gradient_checkpoint", "checkpoint_every", "chunked_attention", "memory_efficient_attention"),
+    *("flash_attention", "chunk_size", "truncate_bptt"),
+    *("threads", "workers", "log_interval", "dry_run", "profile", "quiet", "verbose", "preset", "config"),
 }
 """Options that a resumed run may be given anew; all others say what the run is."""
 PLACE = {"name", "checkpoint", "checkpoints_dir"}

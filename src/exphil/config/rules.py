@@ -77,7 +77,7 @@ def _mlp_has_no_memory(settings: Settings) -> Problem | None:
     if not (settings["temporal"] and settings["backbone"] == "mlp"):
         return None
     text = "--temporal with --backbone mlp: an mlp sees one frame at a time and remembers none"
-    return Problem("notice", text, "a backbone with state: --backbone lstm or --backbone gru")
+    return Problem("notice", text, "a backbone with memory, for example --backbone lstm")
 
 
 def _one_way_to_choose_the_seat(settings: Settings) -> Problem | None:
@@ -89,6 +89,62 @@ def _one_way_to_choose_the_seat(settings: Settings) -> Problem | None:
         other = f"--train-character {character}" if character else "--dual-port"
         return Problem("notice", f"--player-port {port} has no effect beside {other}", "drop one of them")
     return None
+
+
+EVERY = {"hybrid": 2, "jamba": 3}
+"""In which every how manieth layer is attention, unless told."""
+JAMBA_LAYERS = 6
+
+
+def _attention_follows_backbone(settings: Settings) -> Derived | None:
+    every = EVERY.get(settings["backbone"])
+    if every is None or settings["attention_every"] is not None:
+        return None
+    return Derived({"attention_every": every}, f"implied by --backbone {settings['backbone']}")
+
+
+def _widths_follow_layers(settings: Settings) -> Derived | None:
+    """The default widths are of two layers: another number of layers has as many of the same width."""
+    backbone, layers, widths = settings["backbone"], settings["num_layers"], settings["hidden"]
+    if backbone == "mlp" or (settings.given("hidden") and len(widths) > 1):
+        return None
+    if layers is None and backbone == "jamba":
+        return Derived({"num_layers": JAMBA_LAYERS, "hidden": widths[:1]}, "implied by --backbone jamba")
+    if layers is None or len(widths) == 1:
+        return None
+    return Derived({"hidden": widths[:1]}, f"default, for each of --num-layers {layers}")
+
+
+def _attention_is_somewhere(settings: Settings) -> Problem | None:
+    backbone, every = settings["backbone"], settings["attention_every"]
+    if backbone not in EVERY:
+        return None
+    layers = len(settings["hidden"]) if len(settings["hidden"]) > 1 else settings["num_layers"] or 2
+    if layers >= every:
+        return None
+    text = f"--backbone {backbone} with {layers} layers and --attention-every {every} holds no attention"
+    return Problem("error", text, f"--num-layers {every} or more, or --attention-every {layers} or less")
+
+
+def _heads_share_the_width(settings: Settings) -> Problem | None:
+    heads, widths = settings["num_heads"], settings["hidden"]
+    if settings["backbone"] not in ("attention", *EVERY):
+        return None
+    wrong = next((width for width in widths if width % (2 * heads)), None)
+    if wrong is None:
+        return None
+    text = f"--num-heads {heads} cannot share a layer of {wrong}: every head needs as many numbers, and an even number"
+    return Problem("error", text, f"--hidden {2 * heads * max(round(wrong / (2 * heads)), 1)}, or other heads")
+
+
+KERNELS = ("chunked_attention", "memory_efficient_attention", "flash_attention")
+
+
+def _one_kernel_of_attention(settings: Settings) -> Problem | None:
+    chosen = ["--" + name.replace("_", "-") for name in KERNELS if settings[name]]
+    if len(chosen) < 2:
+        return None
+    return Problem("error", f"{' and '.join(chosen)} are ways to compute the same", "keep one of them")
 
 
 def _layers_match_widths(settings: Settings) -> Problem | None:
@@ -198,11 +254,27 @@ def _no_memory(settings: Settings) -> bool:
     return bool(settings["backbone"] == "mlp")
 
 
+MEMORY = "a backbone with memory, any but mlp"
 IDLE = (
     _idle("layer_norm", lambda s: s["backbone"] != "mlp", "--backbone mlp"),
     _idle("residual", lambda s: s["backbone"] != "mlp", "--backbone mlp"),
-    _idle("num_layers", _no_memory, "--backbone gru or lstm"),
-    _idle("sequence_mode", _no_memory, "--backbone gru or lstm"),
+    *(_idle(name, _no_memory, MEMORY) for name in ("num_layers", "sequence_mode", "feed_forward", "truncate_bptt")),
+    _idle("truncate_bptt", lambda s: s["truncate_bptt"] >= s["window_size"], "fewer frames than --window-size"),
+    *(
+        _idle(name, lambda s: s["backbone"] not in ("mamba", "mamba2", "jamba"), "--backbone mamba, mamba2 or jamba")
+        for name in ("state_size", "expand_factor", "conv_size")
+    ),
+    *(
+        _idle(name, lambda s: s["backbone"] not in ("attention", *EVERY), "--backbone attention, hybrid or jamba")
+        for name in ("num_heads", "qk_layernorm", *KERNELS)
+    ),
+    _idle("attention_every", lambda s: s["backbone"] not in EVERY, "--backbone hybrid or jamba"),
+    _idle(
+        "chunk_size",
+        lambda s: not (s["chunked_attention"] or s["memory_efficient_attention"]),
+        "--chunked-attention or --memory-efficient-attention",
+    ),
+    _idle("checkpoint_every", lambda s: not s["gradient_checkpoint"], "--gradient-checkpoint"),
     _idle("window_size", lambda s: not s["temporal"], "--temporal"),
     _idle("loss_positions", lambda s: not s["temporal"], "--temporal"),
     _idle("stride", lambda s: not s["temporal"] or (s["sequence_mode"] == "lanes" and not _no_memory(s)), "windows"),
@@ -245,7 +317,12 @@ RULES: tuple[Rule, ...] = (
     Rule(("stride", "window_size", "loss_positions"), _stride_follows_loss),
     Rule(("temporal", "backbone"), _mlp_has_no_memory),
     Rule(("player_port", "train_character", "dual_port"), _one_way_to_choose_the_seat),
+    Rule(("backbone", "attention_every"), _attention_follows_backbone),
+    Rule(("backbone", "hidden", "num_layers"), _widths_follow_layers),
     Rule(("hidden", "num_layers"), _layers_match_widths),
+    Rule(("backbone", "hidden", "num_layers", "attention_every"), _attention_is_somewhere),
+    Rule(("backbone", "hidden", "num_heads"), _heads_share_the_width),
+    Rule(KERNELS, _one_kernel_of_attention),
     Rule(("loss_positions", "sequence_mode"), _lanes_take_the_loss_everywhere),
     Rule(("warmup_steps", "decay_steps"), _warmup_ends_before_decay),
     Rule(("frame_delay_augment", "frame_delay_min", "frame_delay_max"), _delays_have_an_order),

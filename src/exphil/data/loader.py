@@ -32,8 +32,11 @@ class Batch(NamedTuple):
     """B stretches of T decisions, on the training device.
 
     Attributes:
-        floats: ``(B, T, F)``; ids: int64 ``(B, T, I)``; action: int64 ``(B, T, 13)``, what answered each state.
-        weight: ``(B, T)``: 1 where the decision counts, 0 for padding and for frames on which nobody plays.
+        floats: ``(B, T, F)``; ids: int64 ``(B, T, I)``.
+        action: int64 ``(B, T, 13)``, what answered each state; of the last state only, ``(B, 1, 13)``, where the loss
+            is taken there.
+        weight: ``(B, T)``, or ``(B, 1)`` likewise: 1 where the decision counts, 0 for padding and for frames on which
+            nobody plays.
         is_first: bool ``(B, T)``: the carried state restarts before this decision.
     """
 
@@ -50,6 +53,7 @@ class Batch(NamedTuple):
 
 
 Gathered = tuple[Tensor, ...]
+Fetched = tuple[Pick, Gathered]
 
 
 class Encoded(NamedTuple):
@@ -187,7 +191,7 @@ class Loader:
         source: Where their numbers come from.
         device: Where batches go.
         all_frames: Count the frames before GO and after the last stock too.
-        last_only: Count only the last decision of each window.
+        last_only: Answer only the last state of each window; a window that is not full has no such decision.
         ahead: Batches that are gathered in the background while one is used; 0 gathers when asked.
     """
 
@@ -205,7 +209,7 @@ class Loader:
         self.corpus, self.plan, self.device = corpus, plan, device
         self._source, self._all_frames, self._last_only, self._ahead = source, all_frames, last_only, ahead
         self._thread = ThreadPoolExecutor(1, "gather") if ahead else None
-        self._coming: dict[tuple[int, int], Future[tuple[Pick, Gathered]]] = {}
+        self._coming: dict[tuple[int, int], Future[Fetched]] = {}
 
     def steps(self, epoch: int) -> int:
         """Batches of one epoch."""
@@ -213,16 +217,24 @@ class Loader:
 
     def load(self, epoch: int, step: int) -> Batch:
         """The batch of a step."""
-        pick, gathered = self._gathered(epoch, step)
+        return self.encode(self.fetch(epoch, step))
+
+    def fetch(self, epoch: int, step: int) -> Fetched:
+        """What a step's batch is made of, copied together in main memory; ``encode`` must follow."""
+        return self._gathered(epoch, step)
+
+    def encode(self, fetched: Fetched) -> Batch:
+        """The batch, on the device."""
+        pick, gathered = fetched
         batch = self._batch(self._source.encode(gathered, pick, self.device), pick)
         self._source.free(gathered)
         return batch
 
-    def _gather(self, epoch: int, step: int) -> tuple[Pick, Gathered]:
+    def _gather(self, epoch: int, step: int) -> Fetched:
         pick = self.plan.pick(epoch, step)
         return pick, self._source.gather(pick)
 
-    def _gathered(self, epoch: int, step: int) -> tuple[Pick, Gathered]:
+    def _gathered(self, epoch: int, step: int) -> Fetched:
         if self._thread is None:
             return self._gather(epoch, step)
         wanted = range(step, max(step + 1, min(step + self._ahead + 1, self.plan.steps(epoch))))
@@ -236,9 +248,10 @@ class Loader:
     def _batch(self, found: Encoded, pick: Pick) -> Batch:
         steps = torch.arange(self.plan.window, device=self.device)
         count = torch.from_numpy(pick.decisions).to(self.device)[:, None]
-        weight = (steps == count - 1) if self._last_only else (steps < count)
+        weight = steps < count
         if not self._all_frames:
             weight = weight & found.playing
         is_first = torch.zeros(weight.shape, dtype=torch.bool, device=self.device)
         is_first[:, 0] = torch.from_numpy(pick.is_first).to(self.device)
-        return Batch(found.floats, found.ids, found.action, weight.float(), is_first)
+        answered = slice(-1, None) if self._last_only else slice(None)
+        return Batch(found.floats, found.ids, found.action[:, answered], weight[:, answered].float(), is_first)

@@ -21,10 +21,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from exphil.features.action import NUM_BUTTONS
+from exphil.models.dropout import Dropout
 
 _STAY = 4.0
 """Log-odds of holding a class at the start of training. 5 learns worse, and so does starting at the copy-previous
 baseline itself (1.64 and 1.70 nats against 1.55 after 100 updates of bench/learn.py): the head must first undo it."""
+
+
+Chooser = Callable[[int, Tensor], Tensor]
+"""The class of a component, given its number and what is known of its classes."""
 
 
 class Choice(NamedTuple):
@@ -68,7 +73,7 @@ class Head(nn.Module):
             self.among = nn.Parameter(torch.zeros(NUM_BUTTONS, NUM_BUTTONS))
             self.told_buttons = nn.Parameter(torch.zeros(NUM_BUTTONS, residual))
             self.told = nn.ParameterList(nn.Parameter(torch.zeros(n, residual)) for n in axes[:-1])
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.autoregressive = autoregressive
 
     def score(self, features: Tensor, previous: Tensor, action: Tensor) -> Choice:
@@ -79,7 +84,7 @@ class Head(nn.Module):
             previous: int64 ``(*, 13)``: the action held on the frame before.
             action: int64 ``(*, 13)``.
         """
-        return self._walk(features, previous, lambda index, _: action[..., index])
+        return self._walk(features, previous, *(lambda index, _: action[..., index],) * 2)
 
     def sample(self, features: Tensor, previous: Tensor, uniform: Tensor | None = None) -> Choice:
         """Draw an action by inverting each component's distribution function.
@@ -89,13 +94,18 @@ class Head(nn.Module):
             previous: int64 ``(*, 13)``.
             uniform: ``(*, 13)`` in [0, 1); None takes the likeliest class of every component.
         """
+        # pressed when P(not pressed) = 1 / (1 + e^logit) <= uniform
+        odds = None if uniform is None else (torch.log1p(-uniform) - uniform.log()).unbind(-1)
+
+        def press(index: int, logit: Tensor) -> Tensor:
+            return logit > 0 if odds is None else logit >= odds[index]
 
         def draw(index: int, log_probs: Tensor) -> Tensor:
             if uniform is None:
                 return log_probs.argmax(-1)
             return (log_probs.exp().cumsum(-1)[..., :-1] <= uniform[..., index, None]).sum(-1)
 
-        return self._walk(features, previous, draw)
+        return self._walk(features, previous, press, draw)
 
     def distributions(self, features: Tensor, previous: Tensor, action: Tensor) -> list[Tensor]:
         """Log-probabilities of every class of every component, given ``action``'s earlier components.
@@ -104,44 +114,43 @@ class Head(nn.Module):
         """
         seen: list[Tensor] = []
 
-        def watch(index: int, log_probs: Tensor) -> Tensor:
+        def press(index: int, logit: Tensor) -> Tensor:
+            seen.append(functional.logsigmoid(torch.stack([-logit, logit], -1)))
+            return action[..., index]
+
+        def pick(index: int, log_probs: Tensor) -> Tensor:
             seen.append(log_probs)
             return action[..., index]
 
-        self._walk(features, previous, watch)
+        self._walk(features, previous, press, pick)
         return seen
 
-    def _walk(self, features: Tensor, previous: Tensor, choose: Callable[[int, Tensor], Tensor]) -> Choice:
+    def _walk(self, features: Tensor, previous: Tensor, press: Chooser, pick: Chooser) -> Choice:
+        """``press`` decides a button from its log-odds, ``pick`` a class from the log-probabilities of all."""
         residual = self.enter(features)
         logits = self._logits(0, residual)
         logits = logits + torch.where(previous[..., :NUM_BUTTONS] > 0, self.stay_pressed[1], self.stay_pressed[0])
-        chosen: list[Tensor] = []
-        log_prob: list[Tensor] = []
+        chosen, picked = [], []
+        told = self.among.tril(-1).unbind(1) if self.autoregressive else ()
         for button in range(NUM_BUTTONS):
-            logit = logits[..., button]
-            if self.autoregressive and button:
-                pressed = torch.stack(chosen, -1).to(logit.dtype)
-                logit = logit + (pressed * self.among[button, :button]).sum(-1)
-            both = functional.logsigmoid(torch.stack([-logit, logit], -1))
-            chosen.append(choose(button, both))
-            log_prob.append(_of(both, chosen[-1]))
+            chosen.append(press(button, logits[..., button]).to(logits.dtype))
+            if self.autoregressive and button < NUM_BUTTONS - 1:
+                logits = torch.addcmul(logits, chosen[-1][..., None], told[button])
+        pressed = torch.stack(chosen, -1)
+        log_prob = [functional.logsigmoid(logits * (2 * pressed - 1))]
         if self.autoregressive:
-            residual = residual + torch.stack(chosen, -1).to(residual.dtype) @ self.told_buttons
+            residual = residual + pressed.to(residual.dtype) @ self.told_buttons
         for index, stay in enumerate(self.stay):
             at = NUM_BUTTONS + index
             log_probs = functional.log_softmax(
                 self._logits(1 + index, residual) + functional.embedding(previous[..., at], stay), -1
             )
-            chosen.append(choose(at, log_probs))
-            log_prob.append(_of(log_probs, chosen[-1]))
+            picked.append(pick(at, log_probs))
+            log_prob.append(log_probs.gather(-1, picked[-1][..., None]))
             if self.autoregressive and index < len(self.told):
-                residual = residual + functional.embedding(chosen[-1], self.told[index])
-        return Choice(torch.stack(chosen, -1), torch.stack(log_prob, -1))
+                residual = residual + functional.embedding(picked[-1], self.told[index])
+        return Choice(torch.cat([pressed.long(), torch.stack(picked, -1)], -1), torch.cat(log_prob, -1))
 
     def _logits(self, index: int, residual: Tensor) -> Tensor:
         logits: Tensor = self.out[index](self.dropout(functional.gelu(self.layer[index](self.norm(residual)))))
-        return logits
-
-
-def _of(log_probs: Tensor, chosen: Tensor) -> Tensor:
-    return log_probs.gather(-1, chosen[..., None])[..., 0]
+        return logits.float() if logits.dtype == torch.bfloat16 else logits  # what follows are logarithms

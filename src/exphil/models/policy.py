@@ -49,9 +49,13 @@ class Policy(nn.Module):
     def score(
         self, floats_BTF: Tensor, ids_BTI: Tensor, action_BTA: Tensor, state: State, is_first_BT: Tensor | None
     ) -> tuple[Tensor, State]:
-        """Log-probability of the given actions, ``(B, T, 13)``, and the state afterwards."""
+        """Log-probability of the given actions, and the state afterwards.
+
+        Where there are fewer actions than frames they answer the last frames.
+        """
         features_BTD, previous_BTA, state = self.features(floats_BTF, ids_BTI, state, is_first_BT)
-        return self.head.score(features_BTD, previous_BTA, action_BTA).log_prob, state
+        last = slice(-action_BTA.shape[1], None)
+        return self.head.score(features_BTD[:, last], previous_BTA[:, last], action_BTA).log_prob, state
 
     def forward(
         self, floats_BTF: Tensor, ids_BTI: Tensor, state: State, is_first_BT: Tensor | None, uniform_BTA: Tensor | None

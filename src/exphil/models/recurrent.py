@@ -1,11 +1,7 @@
-"""GRU and LSTM: layers with a residual around each, so that depth does not slow learning.
-
-Shapes: B batch, T time, D width.
-"""
+"""The layers with a cell that is carried from frame to frame: GRU and LSTM. Shapes: B batch, T time, D width."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -17,39 +13,25 @@ CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Recurrent(Backbone):
-    """Layers of one kind of cell: norm, cell, dropout, and the layer's input added again.
-
-    The input is brought to the first layer's width by a dense layer outside of the recurrence, where one product
-    serves all frames.
+    """One layer of cells.
 
     Args:
         cell: ``gru`` or ``lstm``.
-        size: Width of the input.
-        hidden: Width of each layer; where two neighbours differ the residual is projected.
-        dropout: Share of each layer's outputs dropped in training, [0, 1).
+        size: Width of input, output and carried rows.
     """
 
-    def __init__(self, cell: Literal["gru", "lstm"], size: int, hidden: Sequence[int], dropout: float) -> None:
+    def __init__(self, cell: Literal["gru", "lstm"], size: int) -> None:
         super().__init__()
-        inputs = [hidden[0], *hidden[:-1]]
-        pairs = list(zip(inputs, hidden, strict=True))
-        self.enter = nn.Linear(size, hidden[0])
-        self.norm = nn.ModuleList(nn.LayerNorm(a) for a, _ in pairs)
-        self.cell = nn.ModuleList(CELLS[cell](a, b, batch_first=True) for a, b in pairs)
-        self.skip = nn.ModuleList(nn.Identity() if a == b else nn.Linear(a, b, bias=False) for a, b in pairs)
-        self.leave = nn.LayerNorm(hidden[-1])
-        self.dropout = nn.Dropout(dropout)
-        self.output_size = hidden[-1]
-        self._widths, self._tensors = tuple(hidden), 2 if cell == "lstm" else 1
+        self.cell, self.output_size = CELLS[cell](size, size, batch_first=True), size
+        self._tensors = 2 if cell == "lstm" else 1
 
     def initial_state(self, batch: int) -> State:
-        """Zeros: per layer the hidden rows, and for an LSTM its cells."""
-        like = self.leave.weight
-        return tuple(tuple(like.new_zeros(batch, width) for _ in range(self._tensors)) for width in self._widths)
+        """Zeros ``(B, D)``: the hidden rows, and for an LSTM its cells."""
+        like: Tensor = self.cell.weight_hh_l0
+        return tuple(like.new_zeros(batch, self.output_size) for _ in range(self._tensors))
 
     def forward(self, x_BTD: Tensor, state: State, is_first_BT: Tensor | None = None) -> tuple[Tensor, State]:
         """See ``Backbone.forward``; stretches between restarts run in one call each."""
-        x_BTD = self.enter(x_BTD)
         fresh, parts, start = self.initial_state(x_BTD.shape[0]), [], 0
         for stop in stretches(is_first_BT, x_BTD.shape[1]):
             if stop > start:
@@ -58,13 +40,19 @@ class Recurrent(Backbone):
             if is_first_BT is not None and stop < x_BTD.shape[1]:
                 state = restart(state, fresh, is_first_BT[:, stop])
             start = stop
-        return self.leave(torch.cat(parts, 1) if len(parts) > 1 else parts[0]), state
+        return (torch.cat(parts, 1) if len(parts) > 1 else parts[0]), state
 
     def _run(self, x_BTD: Tensor, state: State) -> tuple[Tensor, State]:
-        after = []
-        for norm, cell, skip, layer in zip(self.norm, self.cell, self.skip, state, strict=True):
-            before = tuple(part[None].contiguous() for part in layer)
-            y_BTD, carried = cell(norm(x_BTD), before if self._tensors == 2 else before[0])
-            after.append(tuple(part[0] for part in (carried if self._tensors == 2 else (carried,))))
-            x_BTD = skip(x_BTD) + self.dropout(y_BTD)
-        return x_BTD, tuple(after)
+        if x_BTD.shape[1] == 1 and not (torch.is_grad_enabled() or torch.compiler.is_exporting()):
+            return self._step(x_BTD[:, 0], state)
+        before = tuple(part[None].contiguous() for part in state)
+        y_BTD, after = self.cell(x_BTD, before if self._tensors == 2 else before[0])
+        return y_BTD, tuple(part[0] for part in (after if self._tensors == 2 else (after,)))
+
+    def _step(self, x_BD: Tensor, state: State) -> tuple[Tensor, State]:
+        """One frame as it is played: the module's way into its library takes longer than the frame."""
+        weights: list[Tensor] = self.cell.all_weights[0]
+        after = (
+            torch.lstm_cell(x_BD, state, *weights) if self._tensors == 2 else (torch.gru_cell(x_BD, *state, *weights),)
+        )
+        return after[0][:, None], tuple(after)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from exphil.game.time import FIRST_FRAME, FRAMES_PER_SECOND
+from exphil.pages import page, totals
 
 _MINUTE = 60 * FRAMES_PER_SECOND
 _LAST_MINUTE = 8
@@ -165,7 +166,8 @@ class Stats:
 
     def html(self, title: str = "Replays") -> str:
         """One page that needs nothing else: all rows of all charts, light and dark, for phones and wide screens."""
-        return _page(title, self.facts(), self.bars(most=None))
+        charts = "\n".join(map(_section, self.bars(most=None)))
+        return page(title, f"{totals(self.facts())}\n<main>\n{charts}\n</main>", _STYLE)
 
 
 _MINUTES = (*(f"{minute}-{minute + 1}" for minute in range(_LAST_MINUTE)), f"{_LAST_MINUTE} and more")
@@ -212,19 +214,6 @@ def _chart(title: str, table: dict[str, int], whole: int, most: int | None) -> C
 
 
 _STYLE = """
-:root { color-scheme: light dark; --ground: #fbfbfa; --card: #fff; --ink: #1d1f23; --soft: #6b7079; --line: #e4e5e8;
-  --bar: #3b6fd4; --rail: #eef0f3; }
-@media (prefers-color-scheme: dark) { :root { --ground: #15171b; --card: #1d2026; --ink: #e8e9ec; --soft: #9aa0aa;
-  --line: #2d3138; --bar: #6d9bf5; --rail: #282c33; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 76rem; padding: 1.5rem 1rem 3rem; background: var(--ground); color: var(--ink);
-  font: 15px/1.45 system-ui, sans-serif; }
-h1 { font-size: 1.6rem; margin: 0 0 1rem; overflow-wrap: anywhere; }
-h2 { font-size: 1rem; margin: 0 0 .6rem; }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .75rem; margin: 0 0 1.25rem; }
-dl div, section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .75rem 1rem; }
-dt { color: var(--soft); font-size: .8rem; }
-dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
 main { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1rem;
   align-items: start; }
 .rows { max-height: 32rem; overflow-y: auto; }
@@ -237,20 +226,6 @@ td.count { padding: .15rem .1rem .15rem .6rem; }
 .rail { height: .7rem; border-radius: .35rem; background: var(--rail); overflow: hidden; }
 .rail i { display: block; height: 100%; background: var(--bar); }
 """
-
-
-def _page(title: str, facts: list[tuple[str, str]], charts: list[Chart]) -> str:
-    name = text.escape(title)
-    totals = "\n".join(
-        f"<div><dt>{text.escape(word)}</dt><dd>{text.escape(number)}</dd></div>" for word, number in facts
-    )
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{name}</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n<dl>\n{totals}\n</dl>\n<main>\n"
-        + "\n".join(map(_section, charts))
-        + "\n</main>\n</body>\n</html>\n"
-    )
 
 
 def _section(chart: Chart) -> str:

@@ -22,7 +22,7 @@ from exphil.models.backbone import State, detach, map_state
 from exphil.models.policy import Policy
 from exphil.train.losses import imitation
 from exphil.train.optim import Schedule, Together
-from exphil.train.runtime import random_state, set_random_state
+from exphil.train.runtime import computing, random_state, set_random_state, wait
 
 
 @dataclass
@@ -64,6 +64,19 @@ class Run:
             setattr(self, name, value)
 
 
+class Spent(NamedTuple):
+    """Seconds of one update: waiting for data, features, forward and loss, backward, and optimiser with clipping.
+
+    On a GPU work is handed over and goes on by itself: the parts are true only where the run is profiled.
+    """
+
+    data: float
+    features: float
+    forward: float
+    backward: float
+    optimizer: float
+
+
 class BatchDone(NamedTuple):
     """One update. ``loss`` in nats per decision; ``parts`` per component; ``frames`` decisions that counted."""
 
@@ -77,6 +90,7 @@ class BatchDone(NamedTuple):
     lr: float
     grad_norm: float
     seconds: float
+    spent: Spent
 
 
 class EpochDone(NamedTuple):
@@ -102,6 +116,8 @@ def train(
     carry: bool,
     validate: Callable[[Policy], float] | None,
     gc_every: int = 0,
+    precision: str = "f32",
+    profile: bool = False,
 ) -> Iterator[Event]:
     """Train until ``epochs`` passes are done, from wherever ``run`` stands.
 
@@ -114,6 +130,8 @@ def train(
         carry: Whether a batch goes on where the one before ended (lanes), else every batch starts afresh (windows).
         validate: Held-out nats per decision of a policy.
         gc_every: Updates from one collection of garbage to the next; 0 leaves that to Python.
+        precision: ``f32`` or ``bf16``: what forward and backward compute with; weights stay as they are.
+        profile: Wait for the device after every part of an update, so that each part's seconds are its own.
 
     Raises:
         ExphilError: the loss is no longer a number.
@@ -125,7 +143,8 @@ def train(
         while run.epoch < epochs:
             steps = loader.steps(run.epoch)
             while run.step < steps:
-                done = _update(run, loader, schedule, steps, max_grad_norm, carry)
+                watch = _Watch(run.device, profile)
+                done = _update(run, loader, schedule, steps, max_grad_norm, carry, precision, watch)
                 if gc_every and run.updates % gc_every == 0:
                     gc.collect()
                 yield done
@@ -145,12 +164,37 @@ def train(
         gc.unfreeze()
 
 
-def _update(run: Run, loader: Loader, schedule: Schedule, steps: int, max_grad_norm: float, carry: bool) -> BatchDone:
-    began = time.perf_counter()
+class _Watch:
+    """A stop-watch: seconds since the last look."""
+
+    def __init__(self, device: torch.device, profile: bool) -> None:
+        self._device, self._profile, self._last = device, profile, time.perf_counter()
+
+    def lap(self) -> float:
+        if self._profile:
+            wait(self._device)
+        before, self._last = self._last, time.perf_counter()
+        return self._last - before
+
+
+def _update(
+    run: Run,
+    loader: Loader,
+    schedule: Schedule,
+    steps: int,
+    max_grad_norm: float,
+    carry: bool,
+    precision: str,
+    watch: _Watch,
+) -> BatchDone:
     run.policy.train()
-    batch = loader.load(run.epoch, run.step)
+    fetched = loader.fetch(run.epoch, run.step)
+    data = watch.lap()
+    batch = loader.encode(fetched)
+    features = watch.lap()
     state = run.state if carry and run.state is not None else run.policy.initial_state(batch.weight.shape[0])
-    log_prob_BTA, after = run.policy.score(batch.floats, batch.ids, batch.action, state, batch.is_first)
+    with computing(run.device, precision):
+        log_prob_BTA, after = run.policy.score(batch.floats, batch.ids, batch.action, state, batch.is_first)
     loss = imitation(log_prob_BTA, batch.weight)
     total = float(loss.total.detach())
     if total != total or total in (float("inf"), float("-inf")):
@@ -159,19 +203,22 @@ def _update(run: Run, loader: Loader, schedule: Schedule, steps: int, max_grad_n
             "training",
             "lower --lr or --max-grad-norm; the last snapshot is good",
         )
+    forward = watch.lap()
     lr = schedule(run.updates)
     for group in run.optimizer.param_groups:
         group["lr"] = lr
     run.optimizer.zero_grad(set_to_none=True)
     loss.total.backward()  # type: ignore[no-untyped-call]
+    backward = watch.lap()
     norm = torch.nn.utils.clip_grad_norm_(run.policy.parameters(), max_grad_norm if max_grad_norm > 0 else float("inf"))
     run.optimizer.step()
     frames = batch.frames
     run.state = detach(after) if carry else None
     run.step, run.updates, run.frames = run.step + 1, run.updates + 1, run.frames + frames
     run.loss_sum, run.weight_sum = run.loss_sum + total * frames, run.weight_sum + frames
-    seconds = time.perf_counter() - began
+    spent = Spent(data, features, forward, backward, watch.lap())
+    seconds = sum(spent)
     run.seconds += seconds
     return BatchDone(
-        run.epoch + 1, run.step, steps, run.updates, total, loss.parts.tolist(), frames, lr, float(norm), seconds
+        run.epoch + 1, run.step, steps, run.updates, total, loss.parts.tolist(), frames, lr, float(norm), seconds, spent
     )

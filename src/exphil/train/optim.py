@@ -79,9 +79,14 @@ class Together:
             part.load_state_dict(kept)
 
 
+_LOOKED_UP = ("tables", "stay", "among", "told", "A_log", "taps")
+"""Words in the names of parameters with two axes that are no matrices: tables, and a number of its own for each state
+and each tap of mamba's channels."""
+
+
 def is_table(name: str, parameter: nn.Parameter) -> bool:
-    """Whether a parameter is looked up row by row or is no matrix at all: it does not decay, Muon cannot use it."""
-    return parameter.ndim < 2 or any(word in name for word in ("tables", "stay", "among", "told"))
+    """Whether a parameter takes part in no matrix product: it does not decay, Muon cannot use it."""
+    return parameter.ndim < 2 or any(word in name for word in _LOOKED_UP)
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from exphil.config.groups.games import (
 )
 from exphil.config.groups.policy import (
     Actions,
+    Attention,
     Augment,
     Delay,
     Delays,
@@ -31,18 +32,34 @@ from exphil.config.groups.policy import (
     Model,
     Players,
     Playing,
+    Scan,
     Sticks,
     Training,
 )
-from exphil.config.groups.running import Layers, Machine, Output, Page, Quiet, Readers, Run, Saving, Verbose
+from exphil.config.groups.running import (
+    Benchmark,
+    Layers,
+    Machine,
+    Output,
+    Page,
+    Profile,
+    Quiet,
+    Readers,
+    Run,
+    Saving,
+    Verbose,
+    Written,
+)
 from exphil.config.option import options_by_name
 
 __all__ = [
     "GROUPS",
     "OPTIONS",
     "Actions",
+    "Attention",
     "Augment",
     "Balance",
+    "Benchmark",
     "CacheDir",
     "Character",
     "Choosing",
@@ -61,21 +78,24 @@ __all__ = [
     "Page",
     "Players",
     "Playing",
+    "Profile",
     "Quiet",
     "Readers",
     "Run",
     "Saving",
+    "Scan",
     "Seats",
     "Sticks",
     "Store",
     "Training",
     "Validation",
     "Verbose",
+    "Written",
 ]
 
 GROUPS: tuple[type, ...] = (
     *(Data, Seats, Character, Choosing, Netplay, Balance, Errors, Store, Keeping, CacheDir, Feeding, Validation),
-    *(Features, Players, Actions, Delay, Delays, Playing, Augment, Model, Training),
-    *(Saving, Layers, Machine, Readers, Run, Quiet, Verbose, Output, Page, Sticks),
+    *(Features, Players, Actions, Delay, Delays, Playing, Augment, Model, Scan, Attention, Training),
+    *(Saving, Layers, Machine, Readers, Run, Profile, Quiet, Verbose, Output, Page, Sticks, Written, Benchmark),
 )
 OPTIONS = options_by_name(GROUPS)

@@ -28,7 +28,11 @@ class Data:
 
     title: ClassVar[str] = "Data"
     replays: Path = option(
-        Path("./replays"), "folder of replays, or one archive of them", env="EXPHIL_REPLAYS_DIR", metavar="FOLDER"
+        Path("./replays"),
+        "folder of replays, or one archive of them",
+        aliases=("--replay-dir",),
+        env="EXPHIL_REPLAYS_DIR",
+        metavar="FOLDER",
     )
     max_files: int | None = option(None, "read at most this many replay files (default: all)", check=at_least(1))
 
@@ -42,7 +46,6 @@ class Seats:
         1,
         "which player of each game to learn from, counted over the occupied ports (1 = the lowest)",
         choices=(1, 2, 3, 4),
-        aliases=("--player",),
     )
     dual_port: bool = option(False, "learn from both players of each game (twice the data)")
     all_frames: bool = option(False, "also count the frames before GO and after the last stock")

@@ -133,8 +133,10 @@ class Model:
     temporal: bool = option(False, "learn from sequences of frames instead of single frames")
     backbone: str | None = option(
         None,
-        "the network between features and actions (default: mlp, with --temporal lstm)",
-        choices=("mlp", "gru", "lstm"),
+        "the network between features and actions (default: mlp, with --temporal lstm); hybrid is lstm and jamba mamba "
+        "with attention in between; sliding_window means attention, lstm_hybrid hybrid, mamba_nif mamba",
+        choices=("mlp", "gru", "lstm", "mamba", "mamba2", "attention", "hybrid", "jamba"),
+        synonyms={"sliding_window": "attention", "lstm_hybrid": "hybrid", "mamba_nif": "mamba"},
     )
     hidden: tuple[int, ...] = option(
         (512, 512),
@@ -144,7 +146,15 @@ class Model:
         metavar="N,N",
     )
     num_layers: int | None = option(
-        None, "layers of a recurrent backbone when --hidden is one number (default: 2)", check=at_least(1)
+        None,
+        "layers of a backbone with memory when --hidden is one number (default: 2, jamba 6)",
+        check=at_least(1),
+    )
+    feed_forward: int | None = option(
+        None,
+        "width of a feed-forward after every layer, in widths of the layer; 0 is none "
+        "(default: 2 after attention, else 0)",
+        check=between(0, 16),
     )
     dropout: float = option(0.1, "share of activations dropped while training", check=from_up_to(0, 1))
     layer_norm: bool = option(False, "normalise the layers of an mlp")
@@ -162,6 +172,45 @@ class Model:
     )
     sequence_mode: str = option("lanes", "how a backbone with state is fed", choices=("lanes", "windows"))
     loss_positions: str = option("all", "frames of a window that the loss is taken at", choices=("all", "last"))
+    truncate_bptt: int | None = option(
+        None, "frames that gradients go back, at most (default: the whole window)", check=at_least(1), metavar="N"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """The layers of mamba and mamba2."""
+
+    title: ClassVar[str] = "Mamba"
+    state_size: int | None = option(
+        None, "numbers that every channel of mamba, every head of mamba2 carries (default: 16, mamba2 64)",
+        check=between(1, 1024),
+    )  # fmt: skip
+    expand_factor: int = option(2, "inner width of a layer, in widths of the layer", check=between(1, 16))
+    conv_size: int = option(4, "frames that the convolution before the scan sees", check=between(1, 64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention:
+    """The layers of attention."""
+
+    title: ClassVar[str] = "Attention"
+    num_heads: int = option(4, "heads of an attention layer", check=at_least(1))
+    attention_every: int | None = option(
+        None, "in hybrid and jamba every how manieth layer is attention (default: hybrid 2, jamba 3)", check=at_least(1)
+    )
+    qk_layernorm: bool = option(True, "normalise queries and keys, which keeps training stable")
+    chunked_attention: bool = option(False, "attend in chunks of queries: less memory, the same numbers")
+    memory_efficient_attention: bool = option(
+        False, "attend with memory that grows with the window and not with its square: the same numbers"
+    )
+    flash_attention: bool = option(
+        False,
+        "attend with torch's fused kernels and no other",
+        aliases=("--flash-attention-nif",),
+        sets={"--no-flash-attention-nif": False},
+    )
+    chunk_size: int = option(32, "frames in a chunk of the two", check=at_least(1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +230,14 @@ class Training:
     decay_steps: int | None = option(
         None, "step at which the schedule ends (default: the run's last step)", check=at_least(1)
     )
+    precision: str = option(
+        "f32",
+        "numbers that a step computes with; weights and optimiser stay f32",
+        choices=("f32", "bf16"),
+        sets={"--mixed-precision": "bf16", "--no-mixed-precision": "f32"},
+    )
+    gradient_checkpoint: bool = option(False, "compute activations again in the backward pass instead of keeping them")
+    checkpoint_every: int = option(1, "layers that --gradient-checkpoint computes again together", check=at_least(1))
     max_grad_norm: float = option(1.0, "longest gradient before it is shortened; 0 is off", check=at_least(0))
     seed: int | None = option(None, "seed of everything random (default: drawn and printed)", check=at_least(0))
 
@@ -207,4 +264,3 @@ class Sticks:
         metavar="N",
     )
     per_axis: bool = option(False, "own centres for main x, main y, C x and C y (default: shared by all)")
-    output: Path | None = option(None, "file to write the centres to, as JSON whatever its name", metavar="FILE")

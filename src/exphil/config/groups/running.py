@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from exphil.config.option import Check, at_least, option
+from exphil.config.groups.policy import Model
+from exphil.config.option import Check, at_least, option, options_of
 from exphil.config.presets import PRESETS
 
 plain_name = Check(
     "must be the name of a file, without a folder", lambda text: text == Path(text).name and text != ".."
 )
+
+_BACKBONE = next(found for found in options_of(Model) if found.name == "backbone")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,14 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Where time goes."""
+
+    title: ClassVar[str] = "Running"
+    profile: bool = option(False, "print where the time of a step goes, at the end")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quiet:
     """Less talk."""
 
@@ -98,3 +109,42 @@ class Page:
 
     title: ClassVar[str] = "Output"
     html: Path | None = option(None, "also write the answer as a page for a browser", metavar="FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """Where an answer that is a file goes."""
+
+    title: ClassVar[str] = "Output"
+    output: Path | None = option(
+        None,
+        "kmeans: file to write the centres to, as JSON whatever its name; benchmark: folder of its results and their "
+        "page (default: ./checkpoints)",
+        metavar="PATH",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Which backbones are compared, and for how long each one learns."""
+
+    title: ClassVar[str] = "Benchmark"
+    only: tuple[str, ...] = option(
+        (), "train these backbones alone (default: all)", choices=_BACKBONE.choices, synonyms=_BACKBONE.synonyms
+    )
+    skip: tuple[str, ...] = option(
+        (), "leave these backbones out", choices=_BACKBONE.choices, synonyms=_BACKBONE.synonyms
+    )
+    seeds: int = option(3, "runs of each backbone, from other weights and in another order", check=at_least(1))
+    updates: int | None = option(
+        None,
+        "end each run after this many updates, whatever --epochs says; a backbone with another batch than the others "
+        "makes as many as take the same frames",
+        check=at_least(1),
+    )
+    player: tuple[str, ...] = option(
+        ("reference",),
+        "who decides when decisions are timed: torch (reference), onnxruntime (fast; needs the extra export), or both",
+        choices=("reference", "fast"),
+    )
+    continue_on_error: bool = option(False, "when a backbone fails, say so and go on with the others")

@@ -1,0 +1,201 @@
+"""The fast player: a policy that was exported as a graph, run by onnxruntime; no torch.
+
+Shapes: E games, F floats, I ids, A components (13).
+
+A file of ``models.export`` enters; what ``models.policy.TorchPlayer`` does leaves, with the same actions for the same
+uniforms. What can go wrong: onnxruntime is not installed, or the file is missing, no graph of exphil, or written by
+another version; all of it is found when the player is made.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exphil.errors import PolicyError, extra
+from exphil.features.action import NUM_BUTTONS, NUM_COMPONENTS, Codec
+
+FORMAT = 1
+Leaves = tuple[NDArray[Any], ...]
+Values = tuple[Any, ...]
+_AS_LEARNED, _LIKELIEST = np.float32(1), np.float32(1e15)
+_TO_LIKELIEST = np.array([0.5] * NUM_BUTTONS + [1e-6] * (NUM_COMPONENTS - NUM_BUTTONS), np.float32)
+"""Uniforms with which the sharpest draw is the likeliest class, and the first of several that are as likely."""
+_TO_LIKELIEST[:NUM_BUTTONS] = np.nextafter(_TO_LIKELIEST[:NUM_BUTTONS], np.float32(0))
+
+
+class Act(NamedTuple):
+    """One decision: action int64, log_prob float32 and controller float32 (13 floats as decoded), ``(E, 13)`` each."""
+
+    action: NDArray[np.int64]
+    log_prob: NDArray[np.float32]
+    controller: NDArray[np.float32]
+
+
+class State:
+    """A backbone's state in memory that the graph writes to; goes back to where it was taken from when it is let go.
+
+    Attributes:
+        leaves: Batch first; to be read only.
+        values: The same memory as the graph's runtime knows it.
+    """
+
+    __slots__ = ("_home", "leaves", "values")
+
+    def __init__(self, leaves: Leaves, values: Values, home: list[tuple[Leaves, Values]]) -> None:
+        self.leaves, self.values, self._home = leaves, values, home
+
+    def __del__(self) -> None:
+        self._home.append((self.leaves, self.values))
+
+
+class FastPlayer:
+    """An exported policy as the agent needs it. One thread at a time may ask it.
+
+    Args:
+        path: What ``models.export.export`` wrote.
+        threads: Of one decision; more than one pays for many games at once only.
+
+    Attributes:
+        fingerprint: Of the feature table that the policy was trained with.
+        codec: What the classes of its actions stand for.
+        config: What the writer of the file handed over.
+
+    Raises:
+        ExphilError: onnxruntime is not installed.
+        PolicyError: the file is missing, no graph of exphil, or of another version.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self._runtime = extra("onnxruntime", "export", "the fast player")
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a player sleeps between frames
+        self._session, words = _opened(self._runtime, path, options)
+        self.fingerprint: str = words["fingerprint"]
+        self.codec = Codec.from_dict(words["actions"])
+        self.config: dict[str, Any] = words["config"]
+        self._fresh: dict[str, Any] = words["fresh"]
+        self._desks: dict[int, _Desk] = {}
+
+    def _desk(self, batch: int) -> _Desk:
+        desk = self._desks.get(batch)
+        if desk is None:
+            desk = self._desks[batch] = _Desk(self._runtime, self._session, batch, self._fresh)
+        return desk
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first frame of ``batch`` games."""
+        desk = self._desk(batch)
+        return desk.restarted(desk.state(), np.ones(batch, np.bool_))
+
+    def act(
+        self,
+        floats: NDArray[np.float32],
+        ids: NDArray[np.int64],
+        state: State,
+        is_first: NDArray[np.bool_],
+        uniform: NDArray[np.float32] | None,
+    ) -> tuple[Act, State]:
+        """Decide for E games; the state that is given stays as it is.
+
+        Args:
+            floats: ``(E, F)``.
+            ids: ``(E, I)``.
+            state: What the call before returned.
+            is_first: ``(E,)``: a game begins with this frame.
+            uniform: ``(E, 13)`` in [0, 1), or None for the likeliest action.
+        """
+        desk = self._desk(len(floats))
+        if np.count_nonzero(is_first):
+            state = desk.restarted(state, is_first)
+        np.copyto(desk.floats, floats)
+        np.copyto(desk.ids, ids)
+        np.copyto(desk.uniform, _TO_LIKELIEST if uniform is None else uniform)
+        desk.sharpness[()] = _LIKELIEST if uniform is None else _AS_LEARNED
+        after = state
+        if state.leaves:
+            after = desk.state()
+            desk.bind(state, after)
+        self._session.run_with_iobinding(desk.binding)
+        return Act(desk.action.copy(), desk.log_prob.copy(), desk.controller.copy()), after
+
+
+class _Desk:
+    """The memory that decisions for E games are made in, known to the runtime once and for all.
+
+    Handing over arrays anew with each call takes longer than a small policy takes to decide.
+    """
+
+    def __init__(self, runtime: Any, session: Any, batch: int, fresh: dict[str, Any]) -> None:
+        self.binding = session.io_binding()
+        self._value = runtime.OrtValue.ortvalue_from_numpy
+        self._free: list[tuple[Leaves, Values]] = []
+        given, made = session.get_inputs(), session.get_outputs()
+        arrays = {leaf.name: _zeros(leaf, batch) for leaf in (*given, *made)}
+        self._from = [leaf.name for leaf in given if leaf.name.startswith("state.")]
+        self._to = [leaf.name for leaf in made if leaf.name.startswith("next.")]
+        for leaf in given:
+            if leaf.name not in self._from:
+                self.binding.bind_ortvalue_input(leaf.name, self._value(arrays[leaf.name]))
+        for leaf in made:
+            if leaf.name not in self._to:
+                self.binding.bind_ortvalue_output(leaf.name, self._value(arrays[leaf.name]))
+        self.floats, self.ids, self.uniform = (arrays[name] for name in ("floats", "ids", "uniform"))
+        self.sharpness = arrays["sharpness"]
+        self.action, self.log_prob, self.controller = (arrays[name] for name in ("action", "log_prob", "controller"))
+        self._begin = [arrays[name] for name in self._from]
+        for name, array in zip(self._from, self._begin, strict=True):
+            array[...] = fresh.get(name, 0)
+
+    def state(self) -> State:
+        """Memory for a state; what is in it is to be written over."""
+        if self._free:
+            return State(*self._free.pop(), self._free)
+        leaves = tuple(np.empty_like(leaf) for leaf in self._begin)
+        return State(leaves, tuple(self._value(leaf) for leaf in leaves), self._free)
+
+    def restarted(self, state: State, is_first: NDArray[np.bool_]) -> State:
+        """A copy in which some rows are those of a game's start."""
+        after = self.state()
+        for old, begin, new in zip(state.leaves, self._begin, after.leaves, strict=True):
+            np.copyto(new, old)
+            new[is_first] = begin[is_first]
+        return after
+
+    def bind(self, before: State, after: State) -> None:
+        """Read one state and write the other."""
+        for name, value in zip(self._from, before.values, strict=True):
+            self.binding.bind_ortvalue_input(name, value)
+        for name, value in zip(self._to, after.values, strict=True):
+            self.binding.bind_ortvalue_output(name, value)
+
+
+def _opened(runtime: Any, path: Path, options: Any) -> tuple[Any, dict[str, Any]]:
+    """The session and what its writer said."""
+    where, fix = str(path), "an exported policy is the NAME.onnx that exphil export writes"
+    try:
+        graph = path.read_bytes()
+    except OSError as error:
+        raise PolicyError(f"cannot be read ({error.strerror})", where, fix) from None
+    try:
+        session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        words = json.loads(session.get_modelmeta().custom_metadata_map["exphil"])
+    except Exception as error:  # a damaged file can raise anything here
+        raise PolicyError("not a policy exported by exphil, or damaged", where, fix) from error
+    if words["format"] != FORMAT:
+        what = f"written in format {words['format']}; this exphil reads format {FORMAT}"
+        raise PolicyError(what, where, "export the policy anew with this exphil")
+    return session, words
+
+
+_DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
+
+
+def _zeros(leaf: Any, batch: int) -> NDArray[Any]:
+    """Memory for an input or output of the graph; the one size that it leaves open is the batch."""
+    return np.zeros([size if isinstance(size, int) else batch for size in leaf.shape], _DTYPES[leaf.type])

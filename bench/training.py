@@ -13,6 +13,7 @@ from exphil import assemble
 from exphil.config.layers import Settings, resolve
 from exphil.data import baselines
 from exphil.data.corpus import Corpus
+from exphil.data.loader import Batch, Fetched, Loader
 from exphil.evaluate.offline import measure
 from exphil.models.policy import Policy
 from exphil.replays.sources import Source
@@ -72,14 +73,44 @@ def games(options: Settings, paths: list[Path]) -> Corpus:
     return assemble.read(options, [Source(path) for path in paths]).corpus
 
 
-def train(options: Settings, learned: Corpus, held: Corpus, seed: int, updates: int, every: int) -> Trained:
-    """Train for so many updates, measuring on the held-out games every ``every``; only training counts as CPU time."""
+class Partly:
+    """A loader whose batches show some of the floats; the others are zeros."""
+
+    def __init__(self, loader: Loader, keep: torch.Tensor) -> None:
+        self._loader, self._keep = loader, keep
+        self.plan, self.corpus, self.steps, self.fetch = loader.plan, loader.corpus, loader.steps, loader.fetch
+
+    def encode(self, fetched: Fetched) -> Batch:
+        """The batch."""
+        batch = self._loader.encode(fetched)
+        return batch._replace(floats=batch.floats * self._keep)
+
+    def load(self, epoch: int, step: int) -> Batch:
+        """The batch of a step."""
+        return self.encode(self.fetch(epoch, step))
+
+
+def train(
+    options: Settings,
+    learned: Corpus,
+    held: Corpus,
+    seed: int,
+    updates: int,
+    every: int,
+    keep: torch.Tensor | None = None,
+) -> Trained:
+    """Train for so many updates, measuring on the held-out games every ``every``; only training counts as CPU time.
+
+    ``keep`` ``(F,)`` is 0 at floats that are not shown.
+    """
     torch.manual_seed(seed)
     codec = assemble.codec(options)
     policy = assemble.policy(options, codec)
     run = loop.Run(policy, assemble.optimizer(options, policy), CPU)
     batches = assemble.loader(options, learned, assemble.plan(options, learned, seed), codec, CPU)
     walked = assemble.walk(options, held, codec, CPU)
+    if keep is not None:
+        batches, walked = Partly(batches, keep), Partly(walked, keep)
     events = loop.train(
         run,
         batches,

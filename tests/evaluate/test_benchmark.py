@@ -198,7 +198,9 @@ def test_the_recipe_gives_way_where_it_would_contradict(flags, changed):
 
 def test_the_command_has_every_option_that_training_a_backbone_has():
     missing = set(COMMANDS["train"].groups) - set(COMMANDS["benchmark"].groups)
-    assert {group.__name__ for group in missing} == {"Players", "Profile", "Saving"}, "styles and files are no part of it"
+    assert {group.__name__ for group in missing} == {"Players", "Profile", "Saving"}, (
+        "styles and files are no part of it"
+    )
     assert set(COMMANDS["train"].option_names()) > contest.APART
 
 

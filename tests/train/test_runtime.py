@@ -36,6 +36,19 @@ def test_threads_are_what_is_asked_for_and_never_more_than_there_are_by_default(
         torch.set_num_threads(1)
 
 
+def test_threads_of_one_core_count_once_and_a_container_counts_its_share(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3, 9}, raising=False)
+    limit = tmp_path / "cpu.max"
+    assert runtime.cores(tmp_path, limit) == 5, "nothing is known: every processor"
+    for cpu, siblings in {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}.items():
+        (tmp_path / f"cpu{cpu}" / "topology").mkdir(parents=True)
+        (tmp_path / f"cpu{cpu}" / "topology" / "thread_siblings_list").write_text(f"{siblings}\n")
+    assert runtime.cores(tmp_path, limit) == 3
+    for text, wanted in {"max 100000": 3, "150000 100000": 2, "20000 100000": 1, "900000 100000": 3}.items():
+        limit.write_text(f"{text}\n")
+        assert runtime.cores(tmp_path, limit) == wanted
+
+
 def test_the_random_state_goes_on_where_it_was_taken():
     cpu = torch.device("cpu")
     torch.manual_seed(5)

@@ -137,7 +137,7 @@ def _parameters(option: Option, panel: Group) -> list[inspect.Parameter]:
     """The option itself and each flag that sets it to a constant; values stay text."""
     help_ = option.help + (f" (variable {option.env})" if option.env else "")
     names = (option.flag, *option.aliases)
-    shown = option.text(option.default) if option.default is not None else False
+    shown = option.text(option.default) if option.default not in (None, ()) else False
     rule = Parameter(name=names, help=help_, group=panel, show_default=shown)
     if option.kind is bool:
         negative = "--no-" + option.flag[2:]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,13 +30,27 @@ def device(name: str) -> torch.device:
 
 
 def set_threads(threads: int | None) -> int:
-    """Pin torch's threads: the number wanted, else the processors that this process may use.
-
-    More than those is many times slower.
-    """
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(threads or available)
+    """Pin torch's threads: the number wanted, else the cores that this process may use."""
+    torch.set_num_threads(threads or cores())
     return torch.get_num_threads()
+
+
+def cores(cpus: Path = Path("/sys/devices/system/cpu"), limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Physical cores that this process may use, at least 1.
+
+    Two threads of one core share its arithmetic units, so products gain nothing from the second; and more threads than
+    a container is given time for make everything many times slower. What Linux does not tell is not subtracted; on
+    other systems every processor counts.
+
+    Args:
+        cpus: Where Linux says which processors are threads of one core.
+        limit: Where it says how much time a container is given: microseconds, of every so many.
+    """
+    processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    siblings = [cpus / f"cpu{each}" / "topology" / "thread_siblings_list" for each in processors]
+    found = len({path.read_text() if path.is_file() else path for path in siblings})
+    quota, _, period = limit.read_text().partition(" ") if limit.is_file() else ("max", "", "")
+    return max(1, min(found, math.ceil(int(quota) / int(period))) if quota.isdigit() else found)
 
 
 def computing(device: torch.device, precision: str) -> AbstractContextManager[object]:

@@ -49,7 +49,9 @@ class Machine:
 
     title: ClassVar[str] = "Running"
     device: str = option("auto", "where the network runs", choices=("auto", "cpu", "cuda", "mps"))
-    threads: int | None = option(None, "torch threads (default: decided from the cores)", check=at_least(1))
+    threads: int | None = option(
+        None, "torch threads (default: the physical cores that this process may use)", check=at_least(1)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

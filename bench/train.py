@@ -25,6 +25,7 @@ import report  # pins the threads before torch is imported
 import training
 from exphil import assemble
 from exphil.data.corpus import Corpus
+from exphil.evaluate.benchmark import saved_bytes
 from exphil.models.policy import Policy
 from exphil.train import loop, runtime
 from exphil.train.optim import is_table
@@ -111,29 +112,11 @@ def multiplied(policy: Policy) -> int:
     return sum(parameter.numel() for name, parameter in policy.named_parameters() if not is_table(name, parameter))
 
 
-def kept_bytes(steps: Steps) -> int:
-    """Bytes that the forward pass of the backbone keeps for the backward pass, weights aside."""
-    policy, batch = steps.policy.train(), steps.batches.load(0, 0)
-    weights = {parameter.untyped_storage().data_ptr() for parameter in policy.parameters()}
-    found: dict[int, int] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.untyped_storage().data_ptr() not in weights:
-            found[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    x = policy.embed(batch.floats, batch.ids)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        y, _ = policy.backbone(x, policy.initial_state(len(x)), batch.is_first)
-    del y
-    return sum(found.values())
-
-
 def measure(args: Any, corpus: Corpus, flags: dict[str, Any]) -> dict[str, Any]:
     """One network: step, products, ratio, and what else is worth knowing."""
     device, steps = torch.device(args.device), Steps(args, corpus, flags)
-    kind = torch.bfloat16 if flags.get("precision") == "bf16" else torch.float32
-    rate = products(device, kind)
+    precision = str(flags.get("precision", "f32"))
+    rate = products(device, torch.bfloat16 if precision == "bf16" else torch.float32)
     for _ in range(3):
         steps.step()
     steps.waited.clear()
@@ -153,7 +136,7 @@ def measure(args: Any, corpus: Corpus, flags: dict[str, Any]) -> dict[str, Any]:
         "frames_per_second": round(steps.frames / step),
         "product_gflops": round(median(rates) / 1e9, 1),
         "waiting_share": round(median(steps.waited), 5),
-        "kept_mb": round(kept_bytes(steps) / 1e6, 1),
+        "kept_mb": round(saved_bytes(steps.policy, steps.batches.load(0, 0), precision) / 1e6, 1),
     }
 
 

@@ -23,19 +23,21 @@ from exphil.config.groups import OPTIONS
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "exphil"
 ROAD = (
-    *("errors", "files", "pages", "game", "replays", "envs", "features", "data", "models", "train", "play", "rl"),
-    *("evaluate", "selfplay", "config", "assemble", "cli"),
+    *("errors", "files", "compiled", "pages", "game", "replays", "envs", "features", "data", "models", "train", "play"),
+    *("rl", "evaluate", "selfplay", "config", "assemble", "cli"),
 )
 TORCH_FREE = (
     *(
         "errors.py",
         "files.py",
+        "compiled.py",
         "pages.py",
         "game/",
         "replays/",
         "envs/",
         "features/",
         "config/",
+        "models/graph.py",
         "play/agent.py",
         "play/fast.py",
         "play/umi.py",
@@ -52,7 +54,7 @@ BORDERS = {  # a library -> the only places that may import it
     "trackio": ("train/metrics.py",),
     "ray": ("selfplay/workers.py",),
     "melee": ("envs/dolphin",),
-    "numba": ("replays/kernels.py", "replays/packing.py", "models/scan_kernels.py", "envs/sim"),
+    "numba": ("compiled.py", "replays/packing.py", "envs/sim"),
     "cyclopts": ("cli/",),
     "rich": ("cli/terminal.py",),
     "yaml": ("config/layers.py",),

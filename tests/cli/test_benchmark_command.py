@@ -156,8 +156,8 @@ def test_what_cannot_be_meant_is_refused(benchmark, tmp_path, words, said):
 
 
 def test_a_problem_of_all_backbones_is_said_once(benchmark, tmp_path):
-    done = benchmark("--loss-positions", "last", output=tmp_path)
-    assert done.err.count("--sequence-mode windows") == 1
+    done = benchmark("--cache-augmented", "--no-precompute", output=tmp_path)
+    assert done.code == 2 and done.err.count("--no-precompute contradict") == 1
 
 
 def test_one_game_is_too_few(benchmark, tmp_path):
@@ -169,6 +169,35 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(benchmark, tmp_pat
     done = benchmark("--only", "gru,mlp", "--dry-run", output=tmp_path / "out")
     assert done.code == 0 and not (tmp_path / "out").exists()
     assert sum(line.startswith("gru ") for line in done.out.splitlines()) == 3, "--seeds 3"
+
+
+IDLE = ("--num-heads", 8, "--truncate-bptt", 99, "--residual", "--chunk-size", 5, "--mirror-prob", 0.2, "--no-augment")
+
+
+def notes(done: Done) -> list[str]:
+    """The options that the command says do nothing."""
+    found = [line.split() for line in done.err.splitlines() if line.startswith("note: ")]
+    assert all(words[3:6] == ["has", "no", "effect;"] for words in found)
+    return sorted(words[2] for words in found)
+
+
+def test_options_that_do_nothing_for_any_backbone_are_named(benchmark, tmp_path):
+    done = benchmark("--only", "gru", *IDLE, "--dry-run", output=tmp_path)
+    assert notes(done) == ["--chunk-size", "--mirror-prob", "--num-heads", "--residual", "--truncate-bptt"]
+    assert notes(benchmark("--only", "gru", "--dry-run", "--optimizer", "adam", output=tmp_path)) == [], "the recipe's"
+    assert notes(benchmark("--preset", "quick", "--only", "gru", "--dry-run", output=tmp_path)) == []
+
+
+def test_an_option_that_does_something_for_one_of_them_is_no_news(benchmark, tmp_path):
+    done = benchmark("--only", "gru,attention,mlp", *IDLE, "--dry-run", output=tmp_path)
+    assert set(notes(done)) == {"--chunk-size", "--mirror-prob", "--truncate-bptt"}
+    assert done.err.count("a backbone with memory") == done.err.count("fewer frames than --window-size") == 1
+
+
+def test_bf16_that_would_not_pay_is_said(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr("exphil.cli.profile.WORTH_IT", 1e9)
+    done = benchmark("--only", "mlp", "--precision", "bf16", "--max-files", 1, output=tmp_path)
+    assert done.err.count("--precision bf16 would not pay") == 1
 
 
 def test_results_that_are_something_else_are_refused_and_left(benchmark, tmp_path):

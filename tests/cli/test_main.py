@@ -64,7 +64,7 @@ def test_help_of_a_command_shows_every_option_by_group():
         assert all(flag in page for flag in item.spellings()), name
         assert all(str(choice) in page for choice in item.choices), name
     assert "─ Model ─" in page and "--window-size --seq-len N" in page
-    assert "frames in one training sequence [default: 60]" in page
+    assert "frames in one training sequence, and that attention" in page
     assert "[choices: mlp, gru, lstm, mamba, mamba2, attention, hybrid, jamba]" in page
 
 

@@ -312,7 +312,14 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_all_problems_of_all_layers_come_together(tmp_path):
     path = written(tmp_path, "ephocs: 3\nbatch_size: 0\n")
-    flags = {"--config": path, "--lr": "0", "--nonsense": True, "--hidden": "8,8", "--num-layers": "3"}
+    flags = {
+        "--config": path,
+        "--lr": "0",
+        "--nonsense": True,
+        "--backbone": "gru",
+        "--hidden": "8,8",
+        "--num-layers": "3",
+    }
     lines = lines_of("train", flags, {"EXPHIL_DEFAULT_PRESET": "no_such"})
     assert lines == [
         "unknown option --nonsense",

@@ -62,13 +62,13 @@ def test_one_way_to_choose_the_seat():
 
 
 def test_layers_match_widths():
-    assert "is 2 layers and --num-layers is 3" in problem(hidden="8,8", num_layers="3")
-    assert train(hidden="8,8", num_layers="2")["num_layers"] == 2
+    assert "is 2 layers and --num-layers is 3" in problem(backbone="gru", hidden="8,8", num_layers="3")
+    assert train(backbone="gru", hidden="8,8", num_layers="2")["num_layers"] == 2
     assert train(hidden="8", num_layers="3")["num_layers"] == 3
 
 
 def test_lanes_take_the_loss_everywhere():
-    assert problem(loss_positions="last").endswith("hint: --sequence-mode windows")
+    assert problem(backbone="gru", loss_positions="last").endswith("hint: --sequence-mode windows")
 
 
 def test_warmup_ends_before_decay():
@@ -117,6 +117,11 @@ def test_rules_apply_only_where_their_options_are():
 @pytest.mark.parametrize(
     ("flags", "notice"),
     [
+        (
+            {"--hidden": "8", "--residual": True},
+            "flag --residual has no effect; it needs --backbone mlp of two layers or more",
+        ),
+        ({"--num-layers": "3"}, "flag --num-layers has no effect; it needs a backbone with memory, any but mlp"),
         ({"--layer-norm": True, "--backbone": "gru"}, "flag --layer-norm has no effect; it needs --backbone mlp"),
         *(
             ({flag: "3", "--hidden": "8"}, f"flag {flag} has no effect; it needs a backbone with memory, any but mlp")
@@ -180,6 +185,9 @@ def test_an_option_that_does_nothing_here_is_told(flags, notice):
         ({"--backbone": "mamba", "--num-layers": "3"}, (512,) * 3, None),
         ({"--backbone": "lstm", "--hidden": "64"}, (64, 64), None),
         ({"--backbone": "mlp"}, (512, 512), None),
+        ({"--preset": "quick", "--backbone": "jamba"}, (32,) * 6, 3),
+        ({"--preset": "quick", "--backbone": "gru", "--num-layers": "3"}, (32,) * 3, None),
+        ({"--backbone": "hybrid", "--hidden": "100,64", "--num-heads": "8"}, (100, 64), 2),
     ],
 )
 def test_layers_and_widths_follow_each_other(flags, widths, every):
@@ -200,7 +208,9 @@ def test_other_words_for_a_backbone(word, meant):
     [
         ({"--backbone": "jamba", "--num-layers": "2"}, "with 2 layers and --attention-every 3 holds no attention"),
         ({"--backbone": "hybrid", "--attention-every": "5"}, "with 2 layers and --attention-every 5 holds no"),
-        ({"--backbone": "attention", "--hidden": "100"}, "--num-heads 4 cannot share a layer of 100"),
+        ({"--backbone": "jamba", "--hidden": "64,64"}, "--hidden 64 --num-layers 3 or more, or --attention-every 2"),
+        ({"--backbone": "attention", "--hidden": "102"}, "--num-heads 4 cannot share a layer of 102"),
+        ({"--backbone": "attention", "--hidden": "64,30"}, "--hidden 64,32, or another --num-heads"),
         (
             {"--backbone": "attention", "--chunked-attention": True, "--flash-attention-nif": True},
             "--chunked-attention and --flash-attention are ways to compute the same",
@@ -210,6 +220,15 @@ def test_other_words_for_a_backbone(word, meant):
 def test_what_cannot_be_attention_is_an_error(flags, sentence):
     with pytest.raises(OptionError, match=sentence):
         resolve("train", flags, {})
+
+
+def test_no_truncation_can_be_said():
+    assert resolve("train", {"--backbone": "gru", "--truncate-bptt": "none"}, {})["truncate_bptt"] is None
+
+
+def test_an_mlp_may_take_the_loss_at_the_last_frame():
+    """It is fed windows whatever --sequence-mode says."""
+    assert resolve("train", {"--temporal": True, "--backbone": "mlp", "--loss-positions": "last"}, {})["stride"] == 1
 
 
 def test_mixed_precision_is_another_word_for_bf16():

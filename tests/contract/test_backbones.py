@@ -135,6 +135,16 @@ def test_state_is_batch_first_and_of_constant_size(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["never", "some"])
+def test_what_is_carried_keeps_its_precision(name, kind):
+    """In bf16 too, so that a run can go on in another precision."""
+    model, x = backbone(name).float(), inputs().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        _, state = model(x, model.initial_state(BATCH), restarts(kind))
+    assert [leaf.dtype for leaf in leaves(state)] == [leaf.dtype for leaf in leaves(model.initial_state(BATCH))]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_gets_a_gradient(name):
     """Also across a restart, where what is before it no longer counts."""
     model, x = backbone(name, **({"residual": True, "layer_norm": True} if name == "mlp" else {})), inputs()

@@ -52,7 +52,7 @@ ELSEWHERE = {
     "k": "cli/test_kmeans_command.py: as many centres; a span of them is a table",
     "per_axis": "cli/test_kmeans_command.py: four axes in the file",
     "output": "cli/test_kmeans_command.py: the file is written",
-    "html": "cli/test_stats.py: the page is written",
+    "html": "cli/test_replay_stats.py: the page is written",
     "only": "cli/test_benchmark_command.py: the table holds these alone",
     "skip": "cli/test_benchmark_command.py: the table lacks these",
     "seeds": "cli/test_benchmark_command.py: so many runs of each",
@@ -175,6 +175,12 @@ def kept_for_backward(asked: Settings) -> tuple[int, int]:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model(torch.randn(2, 64, 8), model.initial_state(2))
     return len(sizes), sum(sizes)
+
+
+def remembered(asked: Settings) -> list[tuple[int, ...]]:
+    """The shapes of what the first layer carries."""
+    first = assemble.BACKBONES[str(asked["backbone"])](asked, 8).initial_state(1)[0]
+    return [tuple(part.shape) for part in first]
 
 
 def gradients(asked: Settings) -> list[float]:
@@ -357,6 +363,7 @@ ACTS: list[tuple[str, Callable[[Settings], Any], dict[str, Any], dict[str, Any]]
     ("residual", structure, {}, {"--residual": True}),
     ("head", structure, {}, {"--head": "independent"}),
     ("window_size", picks, GRU, {"--window-size": "32"}),
+    ("window_size", remembered, ATTENTION, {"--window-size": "32"}),
     ("stride", picks, WINDOWS, {"--stride": "7"}),
     ("sequence_mode", picks, GRU, {"--sequence-mode": "windows"}),
     ("loss_positions", weights, {**WINDOWS, "--stride": "1"}, {"--loss-positions": "last"}),
@@ -462,6 +469,20 @@ def test_precision_changes_what_is_computed_and_not_what_is_kept(folder, tmp_pat
         kept = checkpoint.load_policy(tmp_path / "checkpoints" / f"{kind}_policy.safetensors")
         assert {weight.dtype for weight in kept.weights.values()} == {torch.float32}
     assert losses[0] != losses[1] and losses[0] == pytest.approx(losses[1], rel=0.01)
+
+
+def test_bf16_is_warned_of_where_it_would_not_pay(folder, capsys, monkeypatch):
+    from exphil.cli import profile
+    from exphil.cli.terminal import Terminal
+
+    said = []
+    for worth in (0.0, 1e9):
+        monkeypatch.setattr(profile, "WORTH_IT", worth)
+        for precision in ("f32", "bf16"):
+            asked = settings(folder, {"--precision": precision, "--device": "cpu"})
+            profile.judge_precision(Terminal.of(asked), asked)
+            said.append("would not pay" in capsys.readouterr().err)
+    assert said == [False, False, False, True]
 
 
 def test_profile_says_where_the_time_goes(folder, tmp_path, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from itertools import pairwise
 
@@ -218,15 +219,31 @@ def test_the_state_never_changes_its_size():
         assert [part.shape for part in state] == shapes
 
 
-def test_under_autocast_the_memory_keeps_its_precision():
-    model, x = layer().float(), frames().float()
-    exact, memory = model(x, model.initial_state(BATCH))
+def with_rounded_projections(model: Mamba2) -> Mamba2:
+    """The same layer, all in single precision, whose two products take and give numbers of bfloat16."""
+
+    def rounded(tensor: Tensor) -> Tensor:
+        return tensor.bfloat16().float()
+
+    model = copy.deepcopy(model)
+    for product in (model.in_proj, model.out_proj):
+        product.weight.data = rounded(product.weight.data)
+        product.register_forward_pre_hook(lambda _, given: (rounded(given[0]),))
+        product.register_forward_hook(lambda _, __, made: rounded(made))
+    return model
+
+
+@pytest.mark.parametrize("length", [1, 17, 128])
+def test_under_autocast_nothing_but_the_projections_loses_precision(length):
+    """0.5% is lost by the projections; the gate and norm alone in bfloat16 would lose as much again."""
+    model, x = layer().float(), frames(length).float()
+    wanted, memory = with_rounded_projections(model)(x, model.initial_state(BATCH))
     with torch.autocast("cpu", torch.bfloat16):
         y, state = model(x, model.initial_state(BATCH))
         y.float().pow(2).sum().backward()
-    assert state[1].dtype == torch.float32
-    assert torch.allclose(y.float(), exact, rtol=0, atol=0.05)
-    assert torch.allclose(state[1], memory[1], rtol=0.1, atol=0.01)
+    for mine, theirs in zip((y.float(), *state), (wanted, *memory), strict=True):
+        assert (mine - theirs).norm() <= 5e-4 * theirs.norm()
+    assert all(part.dtype == torch.float32 for part in state)
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 

@@ -13,6 +13,7 @@ from exphil import assemble
 from exphil.config.layers import resolve
 from exphil.models.backbone import Backbone
 from exphil.models.dropout import Dropout
+from exphil.models.stack import FeedForward
 
 SIZE, BATCH, TIME = 6, 3, 20
 NAMES = [name for name in assemble.BACKBONES if name != "mlp"]
@@ -96,6 +97,11 @@ def test_computing_again_changes_no_number(name, every):
     saving = learned(backbone(name, **flags, **again), last, is_first)
     for mine, theirs in zip(plain, saving, strict=True):
         assert torch.allclose(mine, theirs, rtol=0, atol=1e-12)
+
+
+def test_a_feed_forward_changes_nothing_at_the_start():
+    x = torch.randn(2, 3, 8)
+    assert torch.equal(FeedForward(8, 16)(x), torch.zeros_like(x))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.75])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -188,12 +189,48 @@ def test_a_state_that_does_not_begin_with_zeros_does_so_in_the_file(tmp_path):
         assert np.array_equal(leaf, wanted.numpy()) and leaf.any()
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("draw", [True, False], ids=["drawn", "likeliest"])
+def test_arrays_of_another_shape_and_ids_below_zero_are_refused(gru, batch, draw):
+    """None of them is repeated or cut until it fits, and none counts from the end."""
+    model, path = gru
+    player, table = FastPlayer(path), model.table
+    good = {
+        "floats": np.zeros((batch, table.floats), np.float32),
+        "ids": np.zeros((batch, table.ids), np.int64),
+        "uniform": np.full((batch, 13), 0.5, np.float32) if draw else None,
+    }
+    state, going = player.initial_state(batch), np.zeros(batch, np.bool_)
+    before = player.act(good["floats"], good["ids"], state, going, good["uniform"])[0]
+    below = good["ids"].copy()
+    below[-1, -1] = -1
+    wrong = [
+        {"floats": good["floats"][:, :1]},
+        {"floats": good["floats"][:, :, None]},
+        {"ids": good["ids"][:, :1]},
+        {"ids": good["ids"][0]},
+        {"ids": np.zeros((batch + 1, table.ids), np.int64)},
+        {"uniform": np.full((batch, 1), 0.5, np.float32)},
+        {"uniform": np.full(13, 0.5, np.float32)},
+    ]
+    for part in wrong:
+        given = good | part
+        ((name, array),) = part.items()
+        both = rf"{re.escape(str(array.shape))}.*wanted.*{re.escape(str((batch, getattr(table, name, 13))))}"
+        with pytest.raises(ValueError, match=both):
+            player.act(given["floats"], given["ids"], state, going, given["uniform"])
+    with pytest.raises(ValueError, match="ids are from -1 to 0; the least is 0"):
+        player.act(good["floats"], below, state, going, good["uniform"])
+    after = player.act(good["floats"], good["ids"], state, going, good["uniform"])[0]
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
 @pytest.mark.parametrize("content", [b"", b"not a graph", None], ids=["empty", "words", "missing"])
 def test_a_file_that_is_no_graph_is_refused(content, tmp_path):
     path = tmp_path / "x.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(PolicyError, match=r"x\.onnx: (cannot be read|not a policy exported by exphil)"):
+    with pytest.raises(PolicyError, match=r"x\.onnx: (cannot be read|not a policy exported)(.|\n)*is what exphil\.models\.export writes"):
         FastPlayer(path)
 
 

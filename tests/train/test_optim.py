@@ -8,7 +8,7 @@ import torch
 from exphil import assemble
 from exphil.config.layers import resolve
 from exphil.features.action import Codec
-from exphil.train.optim import EXPONENTIAL_RATE, EXPONENTIAL_STEPS, decay_groups, schedule
+from exphil.train.optim import EXPONENTIAL_RATE, EXPONENTIAL_STEPS, decay_groups, is_table, muon, schedule
 
 CODEC = Codec.uniform()
 KINDS = ("constant", "cosine", "linear", "exponential")
@@ -67,6 +67,14 @@ def test_matrices_decay_and_the_rest_does_not():
     tables = {"head.stay.0", "head.stay_pressed", "head.among", "head.told.0", "embed.tables.0.weight"}
     assert tables | {"head.norm.weight", "embed.dense.bias"} <= kept
     assert all(p.ndim == 2 for p in decayed["params"])
+
+
+@pytest.mark.parametrize("name", assemble.BACKBONES)
+def test_muon_takes_every_matrix_of_a_backbone(name):
+    made = assemble.policy(resolve("train", {"--backbone": name, "--hidden": "8"}, {}), CODEC)
+    taken = {id(p) for group in muon(made, 1e-3, 0.1).parts[0].param_groups for p in group["params"]}
+    inner = {key for key, p in made.named_parameters() if key.startswith("backbone.") and not is_table(key, p)}
+    assert inner == {key for key, p in made.named_parameters() if key.startswith("backbone.") and id(p) in taken}
 
 
 @pytest.mark.parametrize("name", ["mamba", "mamba2"])

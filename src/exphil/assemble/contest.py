@@ -144,6 +144,8 @@ def _common(settings: Settings) -> dict[str, Any]:
     names = options_by_name(COMMANDS["train"].groups)
     flat = jsonable(settings.flat())
     given = {name: flat[name] for name in flat if name in names and settings.given(name) and flat[name] is not None}
+    if "hidden" in given and settings.sources["hidden"].startswith("preset"):
+        given["hidden"] = given["hidden"][:1]  # of its two layers: how many there are is each backbone's own
     recipe = dict(RECIPE)
     if "train_character" in given or "player_port" in given:
         recipe.pop("dual_port")

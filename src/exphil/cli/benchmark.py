@@ -6,16 +6,20 @@ it was stopped.
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exphil.assemble import contest
 from exphil.cli import standings
 from exphil.cli.contest import make
+from exphil.cli.profile import judge_precision
 from exphil.cli.reading import read_games
 from exphil.cli.stop import Stop
 from exphil.cli.terminal import Terminal, show_settings
+from exphil.config.commands import COMMANDS
 from exphil.config.layers import Settings
+from exphil.config.option import options_by_name
 from exphil.data.sampler import split
 from exphil.errors import DataError
 from exphil.files import check_writable
@@ -32,6 +36,8 @@ def run(settings: Settings) -> int:
     entries, wrong = contest.entries(settings, go_on=settings.benchmark.continue_on_error)
     for name, error in wrong.items():
         terminal.warn(f"{name} is left out: {error}")
+    for notice in _in_vain(settings, entries):
+        terminal.say(f"note: {notice}")
     if settings.run.dry_run:
         return _plan(terminal, entries)
     from exphil.evaluate.benchmark import Games
@@ -40,6 +46,7 @@ def run(settings: Settings) -> int:
 
     asked = entries[0].config.settings
     threads, device = runtime.set_threads(settings.machine.threads), runtime.device(settings.machine.device)
+    judge_precision(terminal, asked)
     for name in (RESULTS, PAGE):
         check_writable(folder / name, OTHER_PLACE)
     results = Results(folder / RESULTS)
@@ -67,6 +74,17 @@ def run(settings: Settings) -> int:
     standings.draw(results.path, folder / PAGE)
     terminal.say(f"{'results':<10} {results.path}\n{'page':<10} {folder / PAGE}")
     return 1 if failed or wrong else 0
+
+
+def _in_vain(settings: Settings, entries: list[Entry]) -> list[str]:
+    """Notices about options that somebody chose and that do nothing for any of the backbones."""
+    told = [each.config.settings.notices for each in entries]
+    found: list[str] = []
+    for name, option in options_by_name(COMMANDS["train"].groups).items():
+        if name in settings and settings.sources[name].startswith(("flag", "file")):
+            idle = [[text for text in texts if text.startswith(f"flag {option.flag} has no effect")] for texts in told]
+            found += dict.fromkeys(chain(*idle)) if all(idle) else []
+    return found
 
 
 def _plan(terminal: Terminal, entries: list[Entry]) -> int:

@@ -9,7 +9,7 @@ from statistics import fmean
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from exphil.cli import profile
+from exphil.cli import profile, told
 from exphil.cli.terminal import Progress, Terminal
 from exphil.config.layers import Settings
 from exphil.train.loop import BatchDone, EpochDone, Event, Spent
@@ -53,12 +53,14 @@ class Follower:
         elif isinstance(event, Interrupted):
             self._terminal.warn(f"stopped; saved {event.path}")
             self._terminal.say(f"resume with: exphil train --resume {shlex.quote(str(event.path))}")
+            profile.show(self._terminal, self._spent)
         elif event.best:
             self._terminal.detail(f"saved {event.path} (best so far)")
         else:
             self._terminal.detail(f"saved {event.path}")
             if self._job.run.epoch == self._settings["epochs"]:
-                self._summary()
+                for line in told.summary(self._terminal, self._job, time.perf_counter() - self._began):
+                    self._terminal.say(line)
                 profile.show(self._terminal, self._spent)
 
     def _batch(self, event: BatchDone) -> None:
@@ -85,16 +87,3 @@ class Follower:
             f"epoch {event.epoch}/{self._settings['epochs']}: train {event.train:.4f}{held} nats per decision{best}"
         )
         self._metrics.log("epoch", event._asdict())
-
-    def _summary(self) -> None:
-        run, say = self._job.run, self._terminal.say
-        watched = [line.get("validation", line["train"]) for line in run.history]
-        done = f"{run.epoch} epochs, {run.updates:,} updates, {run.frames:,.0f} decisions"
-        say(f"done in {time.perf_counter() - self._began:.0f} s: {done}")
-        say(
-            f"loss       final {watched[-1]:.4f}, best {run.best:.4f} nats per decision  "
-            f"{self._terminal.sparkline(watched)}"
-        )
-        say("           (how well people are predicted; it does not rank how well policies play)")
-        say(f"policy     {self._job.files.policy}")
-        say(f"next       exphil evaluate {self._job.files.policy} --replays FOLDER")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from exphil.config.groups import OPTIONS, Layers, Quiet, Run, Verbose
+from exphil.config.groups import OPTIONS, Layers, Profile, Quiet, Run, Verbose
 from exphil.config.layers import Settings, jsonable
 from exphil.config.option import options_by_name
 from exphil.errors import OptionError
@@ -23,7 +23,7 @@ MAY_CHANGE = {
 """Options that a resumed run may be given anew; all others say what the run is."""
 PLACE = {"name", "checkpoint", "checkpoints_dir"}
 """Options that say where a run is saved: a resumed run goes on in its own files unless they are named."""
-_TALK = frozenset(name for group in (Run, Quiet, Verbose, Layers) for name in options_by_name([group]))
+_TALK = frozenset(name for group in (Run, Profile, Quiet, Verbose, Layers) for name in options_by_name([group]))
 
 
 def resumed(settings: Settings, saved: Mapping[str, Any], done: int) -> Settings:

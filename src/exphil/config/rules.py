@@ -104,9 +104,10 @@ def _attention_follows_backbone(settings: Settings) -> Derived | None:
 
 
 def _widths_follow_layers(settings: Settings) -> Derived | None:
-    """The default widths are of two layers: another number of layers has as many of the same width."""
+    """Widths that nobody typed are of two layers: another number of layers has as many of the same width."""
     backbone, layers, widths = settings["backbone"], settings["num_layers"], settings["hidden"]
-    if backbone == "mlp" or (settings.given("hidden") and len(widths) > 1):
+    typed = not settings.sources["hidden"].startswith(("default", "preset"))
+    if backbone == "mlp" or (typed and len(widths) > 1):
         return None
     if layers is None and backbone == "jamba":
         return Derived({"num_layers": JAMBA_LAYERS, "hidden": widths[:1]}, "implied by --backbone jamba")
@@ -123,18 +124,23 @@ def _attention_is_somewhere(settings: Settings) -> Problem | None:
     if layers >= every:
         return None
     text = f"--backbone {backbone} with {layers} layers and --attention-every {every} holds no attention"
-    return Problem("error", text, f"--num-layers {every} or more, or --attention-every {layers} or less")
+    wider = f"--hidden {settings['hidden'][0]} --num-layers {every}"
+    return Problem("error", text, f"{wider} or more, or --attention-every {layers} or less")
 
 
 def _heads_share_the_width(settings: Settings) -> Problem | None:
     heads, widths = settings["num_heads"], settings["hidden"]
     if settings["backbone"] not in ("attention", *EVERY):
         return None
-    wrong = next((width for width in widths if width % (2 * heads)), None)
+    every = settings["attention_every"] if settings["backbone"] in EVERY and len(widths) > 1 else 1
+    shared = widths[every - 1 :: every]
+    wrong = next((width for width in shared if width % heads), None)
     if wrong is None:
         return None
-    text = f"--num-heads {heads} cannot share a layer of {wrong}: every head needs as many numbers, and an even number"
-    return Problem("error", text, f"--hidden {2 * heads * max(round(wrong / (2 * heads)), 1)}, or other heads")
+    text = f"--num-heads {heads} cannot share a layer of {wrong}: every head takes as many numbers"
+    near = heads * max(round(wrong / heads), 1)
+    fitting = ",".join(str(near if width == wrong else width) for width in widths)
+    return Problem("error", text, f"--hidden {fitting}, or another --num-heads")
 
 
 KERNELS = ("chunked_attention", "memory_efficient_attention", "flash_attention")
@@ -149,14 +155,14 @@ def _one_kernel_of_attention(settings: Settings) -> Problem | None:
 
 def _layers_match_widths(settings: Settings) -> Problem | None:
     widths, layers = settings["hidden"], settings["num_layers"]
-    if layers is None or len(widths) in (1, layers):
+    if layers is None or len(widths) in (1, layers) or _no_memory(settings):
         return None
     text = f"--hidden {','.join(map(str, widths))} is {len(widths)} layers and --num-layers is {layers}"
     return Problem("error", text, f"drop --num-layers, or give one width: --hidden {widths[0]}")
 
 
 def _lanes_take_the_loss_everywhere(settings: Settings) -> Problem | None:
-    if settings["loss_positions"] != "last" or settings["sequence_mode"] != "lanes":
+    if settings["loss_positions"] != "last" or settings["sequence_mode"] != "lanes" or _no_memory(settings):
         return None
     text = "--loss-positions last needs windows, and --sequence-mode is lanes, which take the loss at every frame"
     return Problem("error", text, "--sequence-mode windows")
@@ -257,9 +263,17 @@ def _no_memory(settings: Settings) -> bool:
 MEMORY = "a backbone with memory, any but mlp"
 IDLE = (
     _idle("layer_norm", lambda s: s["backbone"] != "mlp", "--backbone mlp"),
-    _idle("residual", lambda s: s["backbone"] != "mlp", "--backbone mlp"),
+    _idle(
+        "residual",
+        lambda s: s["backbone"] != "mlp" or len(s["hidden"]) < 2,
+        "--backbone mlp of two layers or more",
+    ),
     *(_idle(name, _no_memory, MEMORY) for name in ("num_layers", "sequence_mode", "feed_forward", "truncate_bptt")),
-    _idle("truncate_bptt", lambda s: s["truncate_bptt"] >= s["window_size"], "fewer frames than --window-size"),
+    _idle(
+        "truncate_bptt",
+        lambda s: not _no_memory(s) and (s["truncate_bptt"] or 0) >= s["window_size"],
+        "fewer frames than --window-size",
+    ),
     *(
         _idle(name, lambda s: s["backbone"] not in ("mamba", "mamba2", "jamba"), "--backbone mamba, mamba2 or jamba")
         for name in ("state_size", "expand_factor", "conv_size")
@@ -319,11 +333,11 @@ RULES: tuple[Rule, ...] = (
     Rule(("player_port", "train_character", "dual_port"), _one_way_to_choose_the_seat),
     Rule(("backbone", "attention_every"), _attention_follows_backbone),
     Rule(("backbone", "hidden", "num_layers"), _widths_follow_layers),
-    Rule(("hidden", "num_layers"), _layers_match_widths),
+    Rule(("backbone", "hidden", "num_layers"), _layers_match_widths),
     Rule(("backbone", "hidden", "num_layers", "attention_every"), _attention_is_somewhere),
     Rule(("backbone", "hidden", "num_heads"), _heads_share_the_width),
     Rule(KERNELS, _one_kernel_of_attention),
-    Rule(("loss_positions", "sequence_mode"), _lanes_take_the_loss_everywhere),
+    Rule(("backbone", "loss_positions", "sequence_mode"), _lanes_take_the_loss_everywhere),
     Rule(("warmup_steps", "decay_steps"), _warmup_ends_before_decay),
     Rule(("frame_delay_augment", "frame_delay_min", "frame_delay_max"), _delays_have_an_order),
     Rule(("learn_player_styles", "num_player_names"), _styles_need_names),

@@ -34,10 +34,10 @@ from exphil.files import check_writable, write
 from exphil.game.controller import STICK_STEPS, TRIGGER_STEPS
 from exphil.models.backbone import State
 from exphil.models.embed import Embed
+from exphil.models.graph import ABOUT, FORMAT, INPUTS, NEXT, OUTPUTS, STATE
 from exphil.models.head import Head
 from exphil.models.policy import Policy
 
-FORMAT = 1
 WHAT_FOR, OTHER_PLACE = "writing a policy for the fast player", "free some space or choose another place"
 _NUM_AXES = NUM_COMPONENTS - NUM_BUTTONS
 _OPSET = 20  # the first with Gelu as one node
@@ -71,15 +71,15 @@ def export(policy: Policy, path: Path, config: Mapping[str, Any]) -> None:
         "fingerprint": policy.table.fingerprint,
         "actions": policy.codec.as_dict(),
         "config": dict(config),
-        "fresh": {f"state.{place}": leaf.tolist() for place, leaf in fresh.items() if leaf.any()},
+        "fresh": {f"{STATE}{place}": leaf.tolist() for place, leaf in fresh.items() if leaf.any()},
     }
     try:
         proto = _graph(decision, policy)
     except Exception as error:  # torch.export raises many kinds
         what = "this policy's backbone cannot be written as a graph"
-        raise PolicyError(what, str(path), "play it with --player reference") from error
+        raise PolicyError(what, str(path), "play the policy file itself") from error
     entry = proto.metadata_props.add()
-    entry.key, entry.value = "exphil", json.dumps(words)
+    entry.key, entry.value = ABOUT, json.dumps(words)
     write(path, lambda file: file.write(proto.SerializeToString()), OTHER_PLACE)
 
 
@@ -99,8 +99,8 @@ def _graph(decision: _Decision, policy: Policy) -> Any:
             program = torch.onnx.export(
                 decision,
                 (floats, ids, uniform, sharpness, [leaf.clone() for leaf in state]),
-                input_names=["floats", "ids", "uniform", "sharpness", *(f"state.{place}" for place in places)],
-                output_names=["action", "log_prob", "controller", *(f"next.{place}" for place in places)],
+                input_names=[*INPUTS, *(f"{STATE}{place}" for place in places)],
+                output_names=[*OUTPUTS, *(f"{NEXT}{place}" for place in places)],
                 dynamic_shapes=(rows, rows, rows, {}, [rows for _ in state]),
                 opset_version=_OPSET,
                 dynamo=True,

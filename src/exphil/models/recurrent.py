@@ -47,7 +47,8 @@ class Recurrent(Backbone):
             return self._step(x_BTD[:, 0], state)
         before = tuple(part[None].contiguous() for part in state)
         y_BTD, after = self.cell(x_BTD, before if self._tensors == 2 else before[0])
-        return y_BTD, tuple(part[0] for part in (after if self._tensors == 2 else (after,)))
+        kept = state[0].dtype  # autocast computes in bf16; what is carried on stays as it was
+        return y_BTD, tuple(part[0].to(kept) for part in (after if self._tensors == 2 else (after,)))
 
     def _step(self, x_BD: Tensor, state: State) -> tuple[Tensor, State]:
         """One frame as it is played: the module's way into its library takes longer than the frame."""

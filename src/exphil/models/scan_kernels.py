@@ -20,9 +20,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from exphil.compiled import compiled
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -102,7 +103,7 @@ class ConvGradients(NamedTuple):
     before: Floats  # (B, P, E)
 
 
-@numba.njit(cache=True, nogil=True, inline="always", fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, inline="always", fastmath=_MATH, error_model="numpy")
 def power_of_two(x: Any) -> Any:
     """``2^x`` of a float32 that is 0 or less."""
     x = max(x, _LEAST)
@@ -112,7 +113,7 @@ def power_of_two(x: Any) -> Any:
     return i4((whole + _EXPONENT_BIAS) << _EXPONENT_AT).view(f4) * fraction
 
 
-@numba.njit(cache=True, nogil=True, inline="always", fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, inline="always", fastmath=_MATH, error_model="numpy")
 def softplus(x: Any) -> Any:
     """``log(1 + e^x)``."""
     w = power_of_two(-abs(x) * LOG2_E)
@@ -122,14 +123,14 @@ def softplus(x: Any) -> Any:
     return max(x, _ZERO) + _TWO * r * series
 
 
-@numba.njit(cache=True, nogil=True, inline="always", fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, inline="always", fastmath=_MATH, error_model="numpy")
 def sigmoid(x: Any) -> Any:
     """``1 / (1 + e^-x)``."""
     w = power_of_two(-abs(x) * LOG2_E)
     return (_ONE if x >= _ZERO else w) / (_ONE + w)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def _enter(given: ScanInputs, row: int, at: int, wide: int, t: int, frame: Floats) -> None:
     """A frame's numbers into the scratch."""
     z_at = (row * given.u.shape[1] + t) * given.z_apart + at
@@ -140,7 +141,7 @@ def _enter(given: ScanInputs, row: int, at: int, wide: int, t: int, frame: Float
         frame[j + Z] = z[j]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def _begin(given: ScanInputs, row: int, tile: int, wide: int, states: Floats, channels: Floats) -> None:
     """A tile's states before the first frame and its constants into the scratch."""
     for j in range(LANES):
@@ -153,7 +154,7 @@ def _begin(given: ScanInputs, row: int, tile: int, wide: int, states: Floats, ch
             states[n, j + H] = given.h[row, tile * LANES + j, n]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def scan_forward(first: int, stop: int, given: ScanInputs, y_BTE: Floats, after_BEN: Floats) -> None:
     """See ``exphil.models.scan.scan``."""
     length, width = given.u.shape[1:]
@@ -187,7 +188,7 @@ def scan_forward(first: int, stop: int, given: ScanInputs, y_BTE: Floats, after_
                     after_BEN[row, at + j, n] = states[n, j + H]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def _again(
     frames: Floats, states: Floats, kept: Floats, b_TN: Floats, c_TN: Floats, is_first_T: Flags, gc_TN: Floats
 ) -> None:
@@ -210,7 +211,7 @@ def _again(
             gc_TN[t, n] += gc
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def _back(
     frames: Floats, states: Floats, kept: Floats, b_TN: Floats, c_TN: Floats, is_first_T: Flags, gb_TN: Floats
 ) -> None:
@@ -232,7 +233,7 @@ def _back(
             states[:, :LANES] = _ZERO
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def _open(frame: Floats, channels: Floats) -> None:
     """What the two passes over a frame's states read: the step and the gradient of what is read of the states."""
     for j in range(LANES):
@@ -245,7 +246,7 @@ def _open(frame: Floats, channels: Floats) -> None:
         frame[j + GSTEP] = _ZERO
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def _close(frame: Floats, channels: Floats) -> None:
     """The gradients of what a frame was given, from those of its step and of what entered its states."""
     for j in range(LANES):
@@ -260,7 +261,7 @@ def _close(frame: Floats, channels: Floats) -> None:
         frame[j + GZ] = gz
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def scan_backward(
     first: int, stop: int, given: ScanInputs, gy_BTE: Floats, gafter_BEN: Floats, found: ScanGradients
 ) -> None:
@@ -302,7 +303,7 @@ def scan_backward(
                     found.h[row, at + j, n] = states[n, j + H]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def _leave(frame: Floats, row: int, at: int, wide: int, t: int, found: ScanGradients) -> None:
     """A frame's gradients out of the scratch."""
     u, dt, z = (
@@ -316,7 +317,7 @@ def _leave(frame: Floats, row: int, at: int, wide: int, t: int, found: ScanGradi
         z[j] = frame[j + GZ]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def _source(given: ConvInputs, row: int, length: int, at: int) -> Floats:
     """Frame ``at`` of a row; negative ones are those before the first."""
     width = given.taps.shape[1]
@@ -324,7 +325,7 @@ def _source(given: ConvInputs, row: int, length: int, at: int) -> Floats:
     return given.x[start : start + width] if at >= 0 else given.before[row, given.before.shape[1] + at]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def _convolve(given: ConvInputs, row: int, t: int, oldest: int, total_E: Floats) -> None:
     """The convolution of one frame, before its SiLU."""
     length, past = given.is_first.shape[1], given.before.shape[1]
@@ -335,7 +336,7 @@ def _convolve(given: ConvInputs, row: int, t: int, oldest: int, total_E: Floats)
             total_E[e] += tap_E[e] * source_E[e]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def conv_forward(first: int, stop: int, given: ConvInputs, y_BTE: Floats) -> None:
     """See ``exphil.models.scan.conv``."""
     total = np.empty(given.taps.shape[1], f4)
@@ -349,7 +350,7 @@ def conv_forward(first: int, stop: int, given: ConvInputs, y_BTE: Floats) -> Non
                 y[e] = total[e] * sigmoid(total[e])
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_MATH, error_model="numpy")
+@compiled(nogil=True, fastmath=_MATH, error_model="numpy")
 def conv_backward(first: int, stop: int, given: ConvInputs, gy_BTE: Floats, found: ConvGradients) -> None:
     """The adjoint of ``conv_forward``."""
     length, past = given.is_first.shape[1], given.before.shape[1]

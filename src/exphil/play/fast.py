@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from exphil.errors import PolicyError, extra
 from exphil.features.action import NUM_BUTTONS, NUM_COMPONENTS, Codec
+from exphil.models.graph import ABOUT, FORMAT, INPUTS, NEXT, OUTPUTS, STATE
 
-FORMAT = 1
 Leaves = tuple[NDArray[Any], ...]
 Values = tuple[Any, ...]
 _AS_LEARNED, _LIKELIEST = np.float32(1), np.float32(1e15)
@@ -109,12 +109,20 @@ class FastPlayer:
             state: What the call before returned.
             is_first: ``(E,)``: a game begins with this frame.
             uniform: ``(E, 13)`` in [0, 1), or None for the likeliest action.
+
+        Raises:
+            ValueError: floats, ids or uniform of another shape, or an id below 0.
         """
         desk = self._desk(len(floats))
+        shapes = floats.shape, ids.shape, (desk.uniform if uniform is None else uniform).shape
+        if shapes != desk.shapes:  # copying would repeat what is too small
+            raise ValueError(f"floats, ids and uniform have the shapes {shapes}; wanted are {desk.shapes}")
         if np.count_nonzero(is_first):
             state = desk.restarted(state, is_first)
         np.copyto(desk.floats, floats)
         np.copyto(desk.ids, ids)
+        if np.count_nonzero(desk.upper):  # the graph would count from the end
+            raise ValueError(f"ids are from {ids.min()} to {ids.max()}; the least is 0")
         np.copyto(desk.uniform, _TO_LIKELIEST if uniform is None else uniform)
         desk.sharpness[()] = _LIKELIEST if uniform is None else _AS_LEARNED
         after = state
@@ -137,17 +145,19 @@ class _Desk:
         self._free: list[tuple[Leaves, Values]] = []
         given, made = session.get_inputs(), session.get_outputs()
         arrays = {leaf.name: _zeros(leaf, batch) for leaf in (*given, *made)}
-        self._from = [leaf.name for leaf in given if leaf.name.startswith("state.")]
-        self._to = [leaf.name for leaf in made if leaf.name.startswith("next.")]
+        self._from = [leaf.name for leaf in given if leaf.name.startswith(STATE)]
+        self._to = [leaf.name for leaf in made if leaf.name.startswith(NEXT)]
         for leaf in given:
             if leaf.name not in self._from:
                 self.binding.bind_ortvalue_input(leaf.name, self._value(arrays[leaf.name]))
         for leaf in made:
             if leaf.name not in self._to:
                 self.binding.bind_ortvalue_output(leaf.name, self._value(arrays[leaf.name]))
-        self.floats, self.ids, self.uniform = (arrays[name] for name in ("floats", "ids", "uniform"))
-        self.sharpness = arrays["sharpness"]
-        self.action, self.log_prob, self.controller = (arrays[name] for name in ("action", "log_prob", "controller"))
+        self.floats, self.ids, self.uniform, self.sharpness = (arrays[name] for name in INPUTS)
+        self.action, self.log_prob, self.controller = (arrays[name] for name in OUTPUTS)
+        self.shapes = self.floats.shape, self.ids.shape, self.uniform.shape
+        self.upper = self.ids.view("<i4")[:, 1::2]
+        """The upper halves of the ids: 0 unless one is below 0. Counting them takes a quarter of comparing's time."""
         self._begin = [arrays[name] for name in self._from]
         for name, array in zip(self._from, self._begin, strict=True):
             array[...] = fresh.get(name, 0)
@@ -177,14 +187,14 @@ class _Desk:
 
 def _opened(runtime: Any, path: Path, options: Any) -> tuple[Any, dict[str, Any]]:
     """The session and what its writer said."""
-    where, fix = str(path), "an exported policy is the NAME.onnx that exphil export writes"
+    where, fix = str(path), "an exported policy is what exphil.models.export writes"
     try:
         graph = path.read_bytes()
     except OSError as error:
         raise PolicyError(f"cannot be read ({error.strerror})", where, fix) from None
     try:
         session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        words = json.loads(session.get_modelmeta().custom_metadata_map["exphil"])
+        words = json.loads(session.get_modelmeta().custom_metadata_map[ABOUT])
     except Exception as error:  # a damaged file can raise anything here
         raise PolicyError("not a policy exported by exphil, or damaged", where, fix) from error
     if words["format"] != FORMAT:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from exphil.compiled import compiled
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -49,7 +50,7 @@ FAULTS = STRANGE, IMPOSSIBLE, BEYOND, EMPTY, ASTRAY = (0, 1, 2, 3, 4)
 with another number than the frame in which they stand."""
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _word(data: Bytes, at: Any) -> Any:
     """The big-endian word at an unsigned offset: no look at the sign lets four bytes be read as one."""
     return (
@@ -60,19 +61,19 @@ def _word(data: Bytes, at: Any) -> Any:
     )
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _number(data: Bytes, at: int) -> int:
     return int(np.int64(np.int32(_word(data, np.uint64(at)))))
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _fault(faults: Ints, kind: int, at: int) -> None:
     if faults[kind, 0] == 0:
         faults[kind, 1] = at
     faults[kind, 0] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def survey(
     data: Bytes, first: int, end: int, sizes: Ints, kinds: Bytes, seats: Ints, room: int
 ) -> tuple[int, Ints, Ints, Ints, Ints, Ints, int, int]:
@@ -133,7 +134,7 @@ def survey(
     return rows, ids, begins, stops, counts, faults, at, ended
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _put(data: Bytes, event: int, tables: Tables, record: Views, row: int) -> None:
     """Write one event of the file into its record."""
     four, two, one = tables
@@ -150,7 +151,7 @@ def _put(data: Bytes, event: int, tables: Tables, record: Views, row: int) -> No
         octets[index, np.uint64(one[field, 1])] = data[at + np.uint64(one[field, 0])]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def fill(
     data: Bytes,
     spans: Ints,
@@ -213,7 +214,7 @@ def fill(
     return items, moves
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def item_slots(rows: NDArray[np.int32], spawn_ids: NDArray[np.uint32], slots: NDArray[np.int8]) -> int:
     """Give every item its slot: it keeps it, and the slot is free once the item was absent for a whole frame.
 
@@ -243,7 +244,7 @@ def item_slots(rows: NDArray[np.int32], spawn_ids: NDArray[np.uint32], slots: ND
     return lost
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _move(tables: Tables, source: Views, index: Any, target: Views, row: Any, base: Any) -> None:
     """Copy a record into a row; ``base`` is in bytes, a multiple of 4."""
     four, two, one = tables
@@ -258,7 +259,7 @@ def _move(tables: Tables, source: Views, index: Any, target: Views, row: Any, ba
         to_octets[line, to + np.uint64(one[field, 1])] = octets[item, np.uint64(one[field, 0])]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def pack_players(
     present: Bytes,
     tables: tuple[Tables, Tables],
@@ -304,7 +305,7 @@ def pack_players(
                             to_words[line, base // np.uint64(4) + hitstun] = words[index, misc]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def pack_items(
     slots: NDArray[np.int8], tables: Tables, column: Views, first: int, base: int, step: int, rows: Views
 ) -> None:

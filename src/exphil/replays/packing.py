@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numba
 import numpy as np
 from numba import carray  # type: ignore[attr-defined]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from exphil.compiled import compiled
 from exphil.game.frames import ITEM, NUM_ITEMS, PLAYER, ROW, ROW_BYTES, Game
 
 Bytes = NDArray[np.uint8]
@@ -254,7 +254,7 @@ def _pointer(context: Any, address: Any) -> Any:
     return types.voidptr(address), generate
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _row_at(bits: Words, first: int, size: int, count: int, row: int) -> int:
     """The first of ``count`` elements, sorted by the row they begin with, that is not before ``row``."""
     low, high = 0, count
@@ -267,7 +267,7 @@ def _row_at(bits: Words, first: int, size: int, count: int, row: int) -> int:
     return low
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _widen_leaders(
     data: Bytes, bits: Words, about: Ints, maps: Ints, grid: Words, first: int, count: int, seat: int, words: Words
 ) -> None:
@@ -300,7 +300,7 @@ def _widen_leaders(
                     words[index, to] = values[data[at + index * step]]
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _widen_sparse(
     data: Bytes, bits: Words, place: Ints, kind: Ints, first: int, count: int, group: Span, flip: int, out: Bytes
 ) -> int:
@@ -324,7 +324,7 @@ def _widen_sparse(
     return written
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _widen_scenery(bits: Words, place: Ints, size: int, first: int, count: int, target: int, words: Words) -> None:
     """The moving parts of the stage: each element holds until the next one."""
     element = max(_row_at(bits, place[0], size, place[1], first + 1) - 1, 0)
@@ -338,7 +338,7 @@ def _widen_scenery(bits: Words, place: Ints, size: int, first: int, count: int, 
                 words[index, target // 4 + word] = bits[source + 1 + word]
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@compiled(nogil=True, inline="always")
 def _widen_stretch(
     data: Bytes, about: Ints, maps: Ints, grid: Words, first: int, seat: int, style: int, out: Bytes
 ) -> bool:
@@ -371,7 +371,7 @@ def _widen_stretch(
     return touched > 0
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _widen(
     games: Ints, maps: Ints, grid: Words, first: Ints, seat: Ints, style: Ints, out: Bytes, touched: Bytes
 ) -> None:

@@ -108,7 +108,9 @@ def muon(model: nn.Module, lr: float, weight_decay: float) -> Together:
     would have (Moonshot AI, "Muon is scalable", 2025), so that one learning rate serves both.
     """
     named = list(model.named_parameters())
-    inner = [parameter for name, parameter in named if not is_table(name, parameter) and ".out." not in name]
+    inner = [
+        parameter for name, parameter in named if not is_table(name, parameter) and not name.startswith("head.out.")
+    ]
     chosen = {id(parameter) for parameter in inner}
     rest = [parameter for _, parameter in named if id(parameter) not in chosen]
     matrices = torch.optim.Muon(inner, lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")

@@ -164,7 +164,9 @@ class Model:
         "whether each part of an action sees the parts before it",
         choices=("autoregressive", "independent"),
     )
-    window_size: int = option(60, "frames in one training sequence", check=between(1, 4095), aliases=("--seq-len",))
+    window_size: int = option(
+        60, "frames in one training sequence, and that attention sees", check=between(1, 4095), aliases=("--seq-len",)
+    )
     stride: int | None = option(
         None,
         "frames from one window to the next (default: the window, with --loss-positions last 1)",
@@ -197,7 +199,7 @@ class Attention:
     title: ClassVar[str] = "Attention"
     num_heads: int = option(4, "heads of an attention layer", check=at_least(1))
     attention_every: int | None = option(
-        None, "in hybrid and jamba every how manieth layer is attention (default: hybrid 2, jamba 3)", check=at_least(1)
+        None, "in hybrid and jamba of how many layers one is attention (default: hybrid 2, jamba 3)", check=at_least(1)
     )
     qk_layernorm: bool = option(True, "normalise queries and keys, which keeps training stable")
     chunked_attention: bool = option(False, "attend in chunks of queries: less memory, the same numbers")
@@ -210,7 +212,9 @@ class Attention:
         aliases=("--flash-attention-nif",),
         sets={"--no-flash-attention-nif": False},
     )
-    chunk_size: int = option(32, "frames in a chunk of the two", check=at_least(1))
+    chunk_size: int = option(
+        32, "frames in a chunk of --chunked-attention and --memory-efficient-attention", check=at_least(1)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,10 +112,6 @@ def test_the_ends_of_the_uniforms_draw_the_first_and_the_last_class_that_can_be(
         assert torch.equal(action, drawn.action[:, 0]) and bool(log_prob.isfinite().all())
 
 
-def test_both_ends_speak_of_one_format():
-    assert written.FORMAT == fast.FORMAT
-
-
 def test_without_the_extra_the_error_names_the_line_that_installs_it(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ExphilError, match=r"needs onnxscript(.|\n)*pip install \"exphil\[export\]\""):

@@ -230,7 +230,10 @@ def test_a_file_that_is_no_graph_is_refused(content, tmp_path):
     path = tmp_path / "x.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(PolicyError, match=r"x\.onnx: (cannot be read|not a policy exported)(.|\n)*is what exphil\.models\.export writes"):
+    with pytest.raises(
+        PolicyError,
+        match=r"x\.onnx: (cannot be read|not a policy exported)(.|\n)*is what exphil\.models\.export writes",
+    ):
         FastPlayer(path)
 
 

@@ -85,6 +85,7 @@ def desk(tmp_path, replays, manifest) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_tiny_blocks_run(desk):
     lines = [line for block in blocks() if block.info == ["sh", "run-tiny"] for line in block.lines if words(line)]
     assert lines

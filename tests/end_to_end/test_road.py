@@ -151,6 +151,7 @@ def test_ctrl_c_saves_and_resume_continues_bit_for_bit(folder, tmp_path):
     same_weights(tmp_path / "checkpoints" / "c.pt", tmp_path / "checkpoints" / "whole.pt")
 
 
+@pytest.mark.slow
 def test_files_that_lack_columns_are_counted_and_taken_only_when_asked(folder, tmp_path, replays):
     (tmp_path / "games").mkdir()
     for name in (GAMES[0], OLD):

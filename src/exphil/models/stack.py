@@ -101,7 +101,7 @@ class Layer(Backbone):
     def __init__(self, size: int, inner: Backbone, dropout: float, feed_forward: int = 0) -> None:
         super().__init__()
         self.output_size = width = inner.output_size
-        self.project = nn.Identity() if size == width else nn.Linear(size, width, bias=False)
+        self.project = None if size == width else nn.Linear(size, width, bias=False)
         self.norm, self.inner, self.dropout = nn.LayerNorm(width), inner, Dropout(dropout)
         self.feed = FeedForward(width, feed_forward * width) if feed_forward else None
 
@@ -111,10 +111,14 @@ class Layer(Backbone):
 
     def forward(self, x_BTD: Tensor, state: State, is_first_BT: Tensor | None = None) -> tuple[Tensor, State]:
         """See ``Backbone.forward``."""
-        x_BTD = self.project(x_BTD)
+        if self.project is not None:
+            x_BTD = self.project(x_BTD)
         y_BTD, state = self.inner(self.norm(x_BTD), state, is_first_BT)
-        x_BTD = x_BTD + self.dropout(y_BTD)
-        return (x_BTD if self.feed is None else x_BTD + self.dropout(self.feed(x_BTD))), state
+        x_BTD = x_BTD + (self.dropout(y_BTD) if self.training else y_BTD)
+        if self.feed is not None:
+            z_BTD = self.feed(x_BTD)
+            x_BTD = x_BTD + (self.dropout(z_BTD) if self.training else z_BTD)
+        return x_BTD, state
 
 
 class FeedForward(nn.Module):

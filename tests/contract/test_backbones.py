@@ -11,7 +11,7 @@ from torch import Tensor
 from exphil import assemble
 from exphil.config.layers import resolve
 from exphil.features.action import Codec
-from exphil.models.backbone import Backbone, State
+from exphil.models.backbone import Backbone, State, map_state
 from exphil.models.policy import Policy
 
 SIZE, BATCH, TIME = 11, 3, 17
@@ -132,6 +132,20 @@ def test_state_is_batch_first_and_of_constant_size(name):
         _, state = model(torch.randn(BATCH, length, SIZE, dtype=torch.float64), state)
         assert [leaf.shape for leaf in leaves(state)] == shapes
     assert bool(shapes) == (name != "mlp")
+
+
+@pytest.mark.filterwarnings("ignore:The tensor attributes")  # torch's own GRU and LSTM do that when traced
+@pytest.mark.parametrize("name", NAMES)
+def test_one_frame_can_be_exported_for_any_batch(name):
+    """Traced with two games; the graph gives for three what the backbone gives."""
+    model, x = backbone(name), inputs()
+    rows, two = {0: torch.export.Dim("batch")}, model.initial_state(2)
+    shapes = {"x_BTD": rows, "state": map_state(lambda _: rows, two), "is_first_BT": None}
+    graph = torch.export.export(model, (x[:2, :1], two, None), dynamic_shapes=shapes).module()
+    _, state = model(x[:, :8], model.initial_state(BATCH))
+    for mine, theirs in zip(graph(x[:, 8:9], state, None), model(x[:, 8:9], state), strict=True):
+        for left, right in zip(*(leaves((part,)) for part in (mine, theirs)), strict=True):
+            assert torch.allclose(left, right, rtol=0, atol=EXACT)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -222,26 +222,3 @@ def test_under_autocast_the_cache_keeps_its_precision():
             y, state = model(x, model.initial_state(BATCH), some_restarts())
         assert state[0].dtype == state[1].dtype == torch.float32
         assert torch.allclose(y.float(), exact, rtol=0, atol=0.05)
-
-
-def test_one_frame_can_be_exported_for_any_batch():
-    class Step(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = model
-
-        def forward(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, State]:
-            y, after = self.inner(x[:, None], tuple(state))
-            return y[:, 0], after
-
-    model = layer(6).eval()
-    rows, (_, state) = {0: torch.export.Dim("batch")}, model(frames(8), model.initial_state(BATCH))
-    fresh = list(model.initial_state(2))
-    program = torch.export.export(
-        Step(), (frames(batch=2)[:, 0], fresh), dynamic_shapes=(rows, [rows for _ in fresh])
-    ).module()
-    y, after = program(frames()[:, 0], list(state))
-    expected, expected_after = model(frames()[:, :1], state)
-    assert torch.allclose(y, expected[:, 0], rtol=0, atol=EXACT)
-    for mine, theirs in zip(after, expected_after, strict=True):
-        assert torch.allclose(mine, theirs, rtol=0, atol=EXACT)

@@ -245,26 +245,3 @@ def test_under_autocast_nothing_but_the_projections_loses_precision(length):
         assert (mine - theirs).norm() <= 5e-4 * theirs.norm()
     assert all(part.dtype == torch.float32 for part in state)
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
-
-
-def test_one_frame_can_be_exported_for_any_batch():
-    class Step(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = model
-
-        def forward(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, State]:
-            y, after = self.inner(x[:, None], tuple(state))
-            return y[:, 0], after
-
-    model = layer().eval()
-    rows, (_, state) = {0: torch.export.Dim("batch")}, model(frames(8), model.initial_state(BATCH))
-    fresh = list(model.initial_state(2))
-    program = torch.export.export(
-        Step(), (frames(batch=2)[:, 0], fresh), dynamic_shapes=(rows, [rows for _ in fresh])
-    ).module()
-    y, after = program(frames()[:, 0], list(state))
-    expected, expected_after = model(frames()[:, :1], state)
-    assert torch.allclose(y, expected[:, 0], rtol=0, atol=EXACT)
-    for mine, theirs in zip(after, expected_after, strict=True):
-        assert torch.allclose(mine, theirs, rtol=0, atol=EXACT)

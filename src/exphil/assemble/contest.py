@@ -75,10 +75,8 @@ APART = {
 }
 """Options of train that do not tell one comparison from another: what they do is in the games, the budget or the
 recipe, or changes nothing."""
-NOT_HERE = {
-    **dict.fromkeys(("backbone", "temporal"), "--only NAME,NAME chooses some of them"),
-}
-"""Options of its groups that it has no use for, and what to do instead."""
+NOT_HERE = ("backbone", "temporal")
+"""Options of its groups that it has no use for: it trains every backbone on sequences."""
 LISTED = 500
 """So many files of each side are named in the results."""
 CURVE_DECISIONS = 20_000
@@ -106,9 +104,9 @@ def named(settings: Settings) -> list[str]:
     Raises:
         OptionError: none is left, or one was chosen as train chooses it.
     """
-    for name, fix in NOT_HERE.items():
-        if settings.given(name):
-            raise OptionError("benchmark trains every backbone, and each on sequences", settings.sources[name], fix)
+    for name in filter(settings.given, NOT_HERE):
+        what, fix = "benchmark trains every backbone, and each on sequences", "--only NAME,NAME chooses some of them"
+        raise OptionError(what, settings.sources[name], fix)
     if settings.given("val_split") and not settings.validation.val_split:
         raise OptionError("benchmark compares on games held out", settings.sources["val_split"], "--val-split 0.1")
     options = settings.benchmark

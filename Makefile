@@ -30,6 +30,7 @@ check: $(READY)  ## format, lint, types, and whether the generated pages are cur
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/python tools/make_docs.py --check
+	@$(BIN)/python tools/make_screens.py --check
 
 cover: $(READY)  ## the fast tests with the lines that none of them reaches
 	@$(PYTEST) -n 2 $(FAST) --cov --cov-report=term-missing:skip-covered
@@ -43,3 +44,4 @@ nightly: $(READY)  ## soaks and long fuzz, by hand
 
 golden: $(READY)  ## write the generated pages anew; read the diff before you commit it
 	@$(BIN)/python tools/make_docs.py
+	@$(BIN)/python tools/make_screens.py

@@ -23,6 +23,7 @@ from exphil.features.action import Codec
 from exphil.game.frames import Game
 from exphil.replays import slp
 from exphil.train import loop
+from exphil.train.step import Way
 
 BATCH, WINDOW = 32, 64
 BASE = {"temporal": True, "backbone": "mlp", "batch_size": BATCH, "window_size": WINDOW, "dual_port": True}
@@ -56,7 +57,7 @@ def stepper(root: Path, paths: list[Path], flags: dict[str, Any]) -> dict[str, A
     batches = assemble.loader(options, corpus, plan, codec, training.CPU)
     policy = assemble.policy(options, codec)
     run = loop.Run(policy, assemble.optimizer(options, policy), training.CPU)
-    steps = loop.train(run, batches, lambda _: 1e-4, 1 << 30, max_grad_norm=1.0, carry=False, validate=None)
+    steps = loop.train(run, batches, lambda _: 1e-4, 1 << 30, Way())
     numbers = torch.rand(BATCH * WINDOW, assemble.embedded(assemble.table(options)))
     layer, source = torch.nn.Linear(numbers.shape[1], 512), batches._source
     picks = itertools.cycle([(pick, source.gather(pick)) for pick in (plan.pick(0, step) for step in range(8))])

@@ -16,6 +16,7 @@ from exphil import assemble
 from exphil.data.loader import Rows
 from exphil.game.frames import ROW_BYTES
 from exphil.train import loop
+from exphil.train.step import Way
 
 RECIPE = {"temporal": True, "backbone": "gru", "hidden": "256", "dual_port": True, "batch_size": 64, "window_size": 60}
 
@@ -39,7 +40,7 @@ def main() -> None:
     loaded = report.cpu_seconds(lambda: [batches.load(0, step) for step in range(repeat)], args.best_of) / repeat
     policy = assemble.policy(options, codec)
     run = loop.Run(policy, assemble.optimizer(options, policy), training.CPU)
-    events = loop.train(run, batches, lambda _: 1e-4, 1 << 30, max_grad_norm=1.0, carry=True, validate=None)
+    events = loop.train(run, batches, lambda _: 1e-4, 1 << 30, Way(carry=True))
     next(events)
     stepped = report.cpu_seconds(lambda: next(events), max(args.best_of // 2, 3))
     frames = plan.batch * plan.window

@@ -17,6 +17,7 @@ import training
 from exphil import assemble
 from exphil.data.embedded import record
 from exphil.train import loop
+from exphil.train.step import Way
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "mlp 64, windows of 60": {"backbone": "mlp", "temporal": True, "hidden": "64"},
@@ -49,9 +50,7 @@ def step(replays: Path, folder: Path, flags: dict[str, Any], steps: int) -> floa
     run = loop.Run(policy, assemble.optimizer(options, policy), training.CPU)
     batches = assemble.loader(options, corpus, assemble.plan(options, corpus, 0), codec, training.CPU)
     carry, every = assemble.carries_state(options), options.feeding.gc_every
-    events = loop.train(
-        run, batches, lambda _: 1e-4, 1 << 30, max_grad_norm=1.0, carry=carry, validate=None, gc_every=every
-    )
+    events = loop.train(run, batches, lambda _: 1e-4, 1 << 30, Way(carry=carry), gc_every=every)
     next(events)
     return report.cpu_seconds(lambda: [None for _ in range(steps) if next(events)], 4) / steps
 

@@ -121,6 +121,7 @@ def train(replays: str) -> dict[str, Any]:
     options = training.settings(Path(replays), flags | {"precompute": True})
     from exphil.replays.sources import find
     from exphil.train import loop
+    from exphil.train.step import Way
 
     with tempfile.TemporaryDirectory() as folder:
         options = options.changed({"cache_dir": folder}, "bench")
@@ -130,7 +131,7 @@ def train(replays: str) -> dict[str, Any]:
         policy = assemble.policy(options, codec)
         run = loop.Run(policy, assemble.optimizer(options, policy), training.CPU)
         batches = assemble.loader(options, corpus, assemble.plan(options, corpus, 0), codec, training.CPU)
-        events = loop.train(run, batches, lambda _: 1e-4, 1, max_grad_norm=1.0, carry=False, validate=None)
+        events = loop.train(run, batches, lambda _: 1e-4, 1, Way())
         most = 0.0
         for _ in range(60):
             next(events)

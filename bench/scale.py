@@ -21,6 +21,7 @@ from exphil.replays.library import Reading, understand
 from exphil.replays.sources import Source
 from exphil.replays.store import Store
 from exphil.train import loop
+from exphil.train.step import Way
 
 FRAMES_A_GAME = 9500
 """Of a public full game, in the median (612 games measured)."""
@@ -74,7 +75,7 @@ def learning(replays: Path, flags: dict[str, Any], updates: int) -> float:
     run = loop.Run(policy, assemble.optimizer(options, policy), training.CPU)
     batches = assemble.loader(options, corpus, assemble.plan(options, corpus, 0), codec, training.CPU)
     carry = assemble.carries_state(options)
-    events = loop.train(run, batches, lambda _: 1e-4, 1 << 30, max_grad_norm=1.0, carry=carry, validate=None)
+    events = loop.train(run, batches, lambda _: 1e-4, 1 << 30, Way(carry=carry))
     next(events)
     before, began = run.frames, time.process_time()
     for _ in range(updates):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -70,11 +71,7 @@ class Steps:
             self.batches,
             assemble.schedule(settings, 1000),
             1 << 30,
-            max_grad_norm=1.0,
-            carry=assemble.carries_state(settings),
-            validate=None,
-            precision=settings.training.precision,
-            profile=device.type == "cuda",
+            replace(assemble.way(settings), max_grad_norm=1.0, profile=device.type == "cuda"),
         )
         self.waited: list[float] = []
         self._clock = time.process_time if device.type == "cpu" else time.perf_counter

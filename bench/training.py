@@ -116,9 +116,7 @@ def train(
         batches,
         assemble.schedule(options, updates),
         1 << 30,
-        max_grad_norm=options.training.max_grad_norm,
-        carry=assemble.carries_state(options),
-        validate=None,
+        assemble.way(options),
     )
     curve, spent = [], 0.0
     while run.updates < updates:

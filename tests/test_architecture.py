@@ -38,20 +38,25 @@ TORCH_FREE = (
         "features/",
         "config/",
         "models/graph.py",
+        "train/described.py",
+        "train/runs.py",
+        "train/registry.py",
+        "train/runfiles.py",
+        "train/unfinished.py",
         "play/agent.py",
         "play/fast.py",
         "play/umi.py",
     ),
     *(f"data/{name}.py" for name in ("corpus", "sampler", "lanes", "windows", "walk", "delayed", "baselines")),
-    *(f"data/{name}.py" for name in ("kept", "sticks")),
+    *(f"data/{name}.py" for name in ("kept", "sticks", "parts")),
 )
 BORDERS = {  # a library -> the only places that may import it
     "onnx": ("models/export.py", "play/fast.py"),
     "onnxscript": ("models/export.py", "play/fast.py"),
     "onnxruntime": ("models/export.py", "play/fast.py"),
-    "wandb": ("train/metrics.py",),
-    "tensorboard": ("train/metrics.py",),
-    "trackio": ("train/metrics.py",),
+    "wandb": ("train/metrics/",),
+    "tensorboard": ("train/metrics/",),
+    "trackio": ("train/metrics/",),
     "ray": ("selfplay/workers.py",),
     "melee": ("envs/dolphin",),
     "numba": ("compiled.py", "replays/packing.py", "envs/sim"),
@@ -60,29 +65,36 @@ BORDERS = {  # a library -> the only places that may import it
     "yaml": ("config/layers.py",),
     "safetensors": ("train/checkpoint.py",),
     "pytorch_optimizer": ("assemble/training.py",),
+    "questionary": ("cli/arrow_keys.py",),
+    "prompt_toolkit": ("cli/arrow_keys.py",),
     "peppi_py": (),
 }
 REFUSED = {"utils", "util", "common", "helpers", "misc", "base", "core", "new", "old", "v2"}
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_COMMAND = 400, 60, 100
-NO_COMMANDS = ("cli/terminal.py", "cli/parse.py")
+NO_COMMANDS = ("cli/terminal.py", "cli/parse.py", "cli/drawing.py", "cli/folding.py")
 OPTION_NAMES = [
-    "action_mode", "all_frames", "allow_missing", "attention_every", "augment", "axis_buckets", "backbone",
-    "balance_characters", "batch_size", "cache", "cache_augmented", "cache_compress", "cache_dir",
-    "cache_embeddings", "character_mode", "characters", "checkpoint", "checkpoint_every", "checkpoints_dir",
-    "chunk_size", "chunked_attention", "config", "continue_on_error", "conv_size", "decay_steps", "device",
-    "dropout", "dry_run", "dual_port", "epochs", "error_log", "expand_factor", "feed_forward", "flash_attention",
+    "accumulation_steps", "action_mode", "all_frames", "allow_missing", "attention_every", "augment",
+    "auto_batch_backoff", "auto_batch_max", "auto_batch_min", "auto_batch_size", "axis_buckets", "backbone",
+    "backup", "backup_count", "balance_characters", "batch_size", "button_weights", "cache", "cache_augmented",
+    "cache_compress", "cache_dir", "cache_embeddings", "character_mode", "characters", "checkpoint",
+    "checkpoint_every", "checkpoints_dir", "chunk_size", "chunked_attention", "config", "continue_on_error",
+    "conv_size", "decay_steps", "device", "dropout", "dry_run", "dual_port", "early_stopping", "ema", "ema_decay",
+    "epochs", "error_log", "expand_factor", "feed_forward", "files", "flash_attention", "focal_gamma", "focal_loss",
     "frame_delay", "frame_delay_augment", "frame_delay_max", "frame_delay_min", "gc_every", "gradient_checkpoint",
-    "head", "hidden", "html", "ic_tech", "json", "jumps_normalized", "k", "kmeans_centers", "layer_norm",
-    "learn_player_styles", "log_interval", "loss_positions", "lr", "lr_schedule", "max_files", "max_grad_norm",
-    "memory_efficient_attention", "min_player_games", "min_quality", "mirror_prob", "mmap_embeddings", "mmap_path",
-    "name", "nana_mode", "noise_prob", "noise_scale", "num_heads", "num_layers", "num_noisy_variants",
-    "num_player_names", "online_robust", "only", "optimizer", "output", "per_axis", "player", "player_mode",
-    "player_port", "player_registry", "precision", "precompute", "prefetch", "prefetch_buffer", "preset", "profile",
-    "qk_layernorm", "quiet", "replays", "residual", "resume", "rollbacks", "save_best", "seed", "seeds",
-    "sequence_mode", "shoulder_buckets", "show_errors", "show_quality_stats", "skip", "skip_duplicates",
-    "skip_errors", "stage_mode", "stage_motion", "stages", "state_size", "stream_chunk_frames", "stream_chunk_size",
-    "stride", "style", "temporal", "threads", "train_character", "truncate_bptt", "umi_safe", "updates",
-    "val_split", "verbose", "warmup_steps", "weight_decay", "window_size", "workers",
+    "head", "hidden", "html", "ic_tech", "init", "json", "jumps_normalized", "k", "keep_best", "kmeans_centers",
+    "label_smoothing", "layer_norm", "learn_player_styles", "log_interval", "loss_positions", "lr", "lr_max",
+    "lr_min", "lr_schedule", "lr_steps", "max_files", "max_grad_norm", "memory_efficient_attention", "min_delta",
+    "min_player_games", "min_quality", "mirror_prob", "mmap_embeddings", "mmap_path", "name", "nana_mode",
+    "noise_prob", "noise_scale", "num_heads", "num_layers", "num_noisy_variants", "num_player_names",
+    "online_robust", "only", "optimizer", "output", "overwrite", "patience", "per_axis", "player", "player_mode",
+    "player_port", "player_registry", "precision", "precompute", "prefetch", "prefetch_buffer", "preset",
+    "probe_seconds", "profile", "qk_layernorm", "quiet", "register", "replays", "residual", "restart_mult",
+    "restart_period", "resume", "reverse", "rollbacks", "save_best", "save_config", "save_every",
+    "save_every_batches", "seed", "seeds", "sequence_mode", "shoulder_buckets", "show_errors", "show_quality_stats",
+    "skip", "skip_duplicates", "skip_errors", "sort", "stage_mode", "stage_motion", "stages", "state_size",
+    "stream_chunk_frames", "stream_chunk_size", "stride", "style", "tagged", "temporal", "tensorboard", "threads",
+    "trackio", "train_character", "truncate_bptt", "umi_safe", "updates", "val_concurrency", "val_split", "verbose",
+    "wandb", "wandb_name", "wandb_project", "warmup_steps", "weight_decay", "window_size", "workers",
 ]  # fmt: skip
 READ_BY_CONFIG = {"preset", "config", "online_robust"}  # the first two choose layers, the last implies an option
 
@@ -203,7 +215,9 @@ def test_what_needs_no_torch_loads_without_it():
     assert result.returncode == 0, "one of these rooms imports a module that imports torch"
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["replays", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--help"], ["train", "--help"], ["replays", "--help"], ["registry", "--help"]], ids=" ".join
+)
 def test_help_never_imports_torch(words):
     code = "import sys; from exphil.cli.main import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False)

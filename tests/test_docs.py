@@ -24,6 +24,7 @@ from exphil.config.layers import resolve
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCED = re.compile(r"^ *```([^\n]*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+WRITTEN = ("registry.json",)  # by exphil, while it runs
 TAGS = ("run", "run-tiny", "show")
 
 
@@ -102,7 +103,7 @@ def test_every_file_that_the_pages_name_is_there():
         (page.name, name)
         for page in PAGES
         for name in re.findall(r"`([\w./-]+\.(?:py|md|toml|json))`", page.read_text(encoding="utf-8"))
-        if not name.startswith("NAME")
+        if not name.startswith("NAME") and name not in WRITTEN
     }
     files = [
         path.as_posix() for top in ("src", "tests", "tools", "docs", "bench") for path in (ROOT / top).rglob("*.*")

@@ -14,8 +14,10 @@ from typing import Any
 from exphil.assemble.network import EMBEDDING_WIDTH, embedded
 from exphil.config.commands import COMMANDS
 from exphil.config.groups import GROUPS
+from exphil.config.layers import resolve
 from exphil.config.option import Option, options_by_name, options_of
-from exphil.config.presets import PRESETS
+from exphil.config.presets import PRESETS, PURPOSES
+from exphil.config.written import example
 from exphil.features.action import Codec
 from exphil.features.observation import Section, Table
 from exphil.features.rows import CONTROLLER_FLOATS, Feature
@@ -43,11 +45,12 @@ def options_page() -> str:
         for group in (group for group in GROUPS if group.title == title):
             commands = ", ".join(name for name, command in COMMANDS.items() if group in command.groups)
             lines += [_row(option, commands) for option in options_of(group)]
-    lines += ["", "## Presets", "", "| preset | options |", "|---|---|"]
+    lines += ["", "## Presets", "", "| preset | what for | options |", "|---|---|---|"]
+    known = options_by_name(GROUPS)
     for name, values in PRESETS.items():
-        known = {option.name: option for group in GROUPS for option in options_of(group)}
-        shown = " ".join(f"`{known[key].flag} {known[key].text(value)}`" for key, value in values.items())
-        lines.append(f"| `{name}` | {shown} |")
+        settings = resolve("train", {"--preset": name}, {})
+        shown = " ".join(f"`{known[key].flag} {known[key].text(settings[key])}`" for key in values)
+        lines.append(f"| `{name}` | {PURPOSES[name]} | {shown} |")
     return "\n".join(lines) + "\n"
 
 
@@ -278,6 +281,7 @@ def _float_rows(table: Table) -> Iterator[str]:
 PAGES: dict[str, Callable[[], str]] = {
     "docs/options.md": options_page,
     "docs/features.md": features_page,
+    "config/training.example.yaml": example,
 }
 
 

@@ -7,9 +7,11 @@ and no rest is left. A page that cannot be read is never written to.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -91,6 +93,56 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot be removed ({error.strerror})", str(path), "check who owns it") from error
+
+
+def back_up(path: Path, count: int, fix: str, *, keep: bool) -> None:
+    """Keep what stands at ``path`` as ``path.bak``, what was there as ``path.bak.1``, and so on.
+
+    Whenever it is stopped, the newest content has a name. A file that was not written anew since it was last backed up
+    is not backed up again.
+
+    Args:
+        path: A file that is about to be replaced whole (one that grows in its place would take its backup along); when
+            there is none, nothing is done.
+        count: How many are kept; older ones are removed. 0 does nothing.
+        fix: What the reader of an error can do.
+        keep: Whether ``path`` stays as well; else it is moved.
+
+    Raises:
+        OutputError: it cannot be done; what stands at ``path`` stays there.
+    """
+    if count == 0 or not path.exists():
+        return
+    names = [path.with_name(f"{path.name}.bak{f'.{age}' if age else ''}") for age in range(count)]
+    try:
+        if names[0].exists() and names[0].samefile(path):
+            if not keep:
+                path.unlink()
+            return
+        filled = next((age for age, name in enumerate(names) if not name.exists()), count)
+        for age in range(min(filled, count - 1), 0, -1):
+            names[age - 1].replace(names[age])
+        if keep:
+            _name_also(path, names[0])
+        else:
+            path.replace(names[0])
+        for name in path.parent.glob(f"{glob.escape(path.name)}.bak.*"):
+            number = name.suffix[1:]
+            if number.isdecimal() and int(number) >= count:
+                name.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot be backed up ({_why(path, error)})", str(path), fix) from error
+
+
+def _name_also(path: Path, name: Path) -> None:
+    """Make ``name`` hold what ``path`` holds, replacing what it holds."""
+    beside = name.with_name(f".{name.name}.{os.getpid()}.part")
+    with contextlib.suppress(OSError):  # a file system without links
+        beside.hardlink_to(path)
+        beside.replace(name)
+        return
+    with path.open("rb") as file:
+        place(name, lambda out: shutil.copyfileobj(file, out), durable=True)
 
 
 def size_bytes(paths: Iterable[Path]) -> int:

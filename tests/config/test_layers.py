@@ -111,6 +111,45 @@ TWO: dict[str, tuple[str, str]] = {
     "warmup_steps": ("0", "5"),
     "decay_steps": ("100", "200"),
     "max_grad_norm": ("0.0", "2.0"),
+    "accumulation_steps": ("2", "4"),
+    "restart_period": ("100", "200"),
+    "restart_mult": ("1", "3"),
+    "focal_loss": ("true", "false"),
+    "focal_gamma": ("1.0", "3.0"),
+    "label_smoothing": ("0.05", "0.1"),
+    "button_weights": ("z=12,l=4", "a=0.5"),
+    "ema": ("true", "false"),
+    "ema_decay": ("0.9", "0.99"),
+    "early_stopping": ("true", "false"),
+    "patience": ("2", "3"),
+    "min_delta": ("0.0", "0.1"),
+    "auto_batch_size": ("true", "false"),
+    "auto_batch_min": ("8", "16"),
+    "auto_batch_max": ("64", "128"),
+    "auto_batch_backoff": ("0.5", "0.6"),
+    "lr_min": ("1e-05", "0.0001"),
+    "lr_max": ("0.1", "2.0"),
+    "lr_steps": ("20", "50"),
+    "val_concurrency": ("1", "2"),
+    "init": ("a.safetensors", "b.safetensors"),
+    "save_every": ("2", "3"),
+    "save_every_batches": ("100", "200"),
+    "keep_best": ("2", "3"),
+    "overwrite": ("true", "false"),
+    "backup": ("false", "true"),
+    "backup_count": ("1", "5"),
+    "register": ("false", "true"),
+    "save_config": ("a.yaml", "b.yaml"),
+    "wandb": ("true", "false"),
+    "wandb_project": ("mine", "ours"),
+    "wandb_name": ("one", "two"),
+    "tensorboard": ("true", "false"),
+    "trackio": ("true", "false"),
+    "sort": ("size", "name"),
+    "reverse": ("true", "false"),
+    "tagged": ("good", "bad"),
+    "files": ("true", "false"),
+    "probe_seconds": ("0.0", "2.0"),
     "seed": ("0", "1"),
     "name": ("one", "two"),
     "checkpoint": ("a.pt", "b.pt"),
@@ -254,16 +293,17 @@ def test_exact_sentences(tmp_path):
     assert lines_of("train", {"--ephocs": "3"}) == ["unknown option --ephocs; did you mean --epochs?"]
     assert lines_of("train", {"--xyzzy": "3"}) == ["unknown option --xyzzy"]
     assert lines_of("evaluate", {"--epochs": "3"}) == [
-        "unknown option --epochs; it belongs to train, benchmark, not to evaluate"
+        "unknown option --epochs; it belongs to train, benchmark, find-lr, not to evaluate"
     ]
     names = "mlp, gru, lstm, mamba, mamba2, attention, hybrid, jamba"
     wrong = f"flag --backbone: 'lstn' is not one of {names}; did you mean 'lstm'?"
     assert lines_of("train", {"--backbone": "lstn"}) == [wrong]
+    presets = ", ".join(PRESETS)
     assert lines_of("train", {"--preset": "quik"}) == [
-        "flag --preset: 'quik' is not one of quick; did you mean 'quick'?"
+        f"flag --preset: 'quik' is not one of {presets}; did you mean 'quick'?"
     ]
     variable = lines_of("train", {}, {"EXPHIL_DEFAULT_PRESET": "qick"})
-    assert variable == ["environment EXPHIL_DEFAULT_PRESET: 'qick' is not one of quick; did you mean 'quick'?"]
+    assert variable == [f"environment EXPHIL_DEFAULT_PRESET: 'qick' is not one of {presets}; did you mean 'quick'?"]
     assert lines_of("train", {"--train-character": "foxx"}) == [
         "flag --train-character: 'foxx' is no character; did you mean 'fox'?"
     ]
@@ -324,7 +364,7 @@ def test_all_problems_of_all_layers_come_together(tmp_path):
     assert lines == [
         "unknown option --nonsense",
         f"file {path}: unknown key 'ephocs'; did you mean 'epochs'?",
-        "environment EXPHIL_DEFAULT_PRESET: 'no_such' is not one of quick",
+        f"environment EXPHIL_DEFAULT_PRESET: 'no_such' is not one of {', '.join(PRESETS)}",
         f"file {path}: batch_size: '0' must be at least 1",
         "flag --lr: '0' must be above 0",
         "--hidden 8,8 is 2 layers and --num-layers is 3",

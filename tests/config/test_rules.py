@@ -10,6 +10,8 @@ from exphil.config.layers import resolve
 from exphil.config.rules import RULES
 from exphil.errors import OptionError
 
+FALLING = "cosine, linear or exponential"
+
 
 def train(**flags):
     return resolve("train", {"--" + name.replace("_", "-"): value for name, value in flags.items()}, {})
@@ -150,7 +152,10 @@ def test_rules_apply_only_where_their_options_are():
         ({"--checkpoint-every": "2"}, "flag --checkpoint-every has no effect; it needs --gradient-checkpoint"),
         ({"--window-size": "9"}, "flag --window-size has no effect; it needs --temporal"),
         ({"--weight-decay": "1"}, "flag --weight-decay has no effect; it needs --optimizer adamw, lamb or muon"),
-        ({"--decay-steps": "9"}, "flag --decay-steps has no effect; it needs another --lr-schedule"),
+        (
+            {"--decay-steps": "9"},
+            "flag --decay-steps has no effect; it needs --lr-schedule cosine, linear or exponential",
+        ),
         ({"--mirror-prob": "1"}, "flag --mirror-prob has no effect; it needs --augment"),
         ({"--player-registry": "a"}, "flag --player-registry has no effect; it needs --learn-player-styles"),
         ({"--min-player-games": "2"}, "flag --min-player-games has no effect; it needs --learn-player-styles"),

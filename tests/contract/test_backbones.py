@@ -221,7 +221,7 @@ def test_every_parameter_of_a_policy_moves(name, head, batch):
     On the first step those last layers, being zero, pass no gradient back to the layers before them, and on the second
     nor does the end of a feed-forward; from the third step on every parameter gets one.
     """
-    from exphil.train.losses import imitation
+    from exphil.train.losses import Imitation
 
     model = policy(name, head).train()
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
@@ -230,7 +230,7 @@ def test_every_parameter_of_a_policy_moves(name, head, batch):
         state = model.initial_state(batch.weight.shape[0])
         log_prob, _ = model.score(batch.floats, batch.ids, batch.action, state, batch.is_first)
         optimizer.zero_grad(set_to_none=True)
-        imitation(log_prob, batch.weight).total.backward()
+        Imitation()(log_prob, None, batch.action, batch.weight).objective.backward()
         missing = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
         if step > 1:
             assert missing == []
@@ -240,11 +240,11 @@ def test_every_parameter_of_a_policy_moves(name, head, batch):
 
 def test_the_triangle_among_buttons_learns_below_the_diagonal_alone(batch):
     """A button is told of the buttons before it, never of itself or of later ones."""
-    from exphil.train.losses import imitation
+    from exphil.train.losses import Imitation
 
     model = policy("gru", "autoregressive")
     log_prob, _ = model.score(batch.floats, batch.ids, batch.action, model.initial_state(24), batch.is_first)
-    imitation(log_prob, batch.weight).total.backward()
+    Imitation()(log_prob, None, batch.action, batch.weight).objective.backward()
     grad = model.head.among.grad
     pressed = (batch.action[..., :8] * batch.weight[..., None].long()).sum((0, 1)) > 0
     assert not grad.triu().any()

@@ -59,6 +59,38 @@ ELSEWHERE = {
     "updates": "cli/test_benchmark_command.py: every run ends after so many",
     "player": "cli/test_benchmark_command.py: a column for each player",
     "continue_on_error": "cli/test_benchmark_command.py: the others are trained",
+    "ema": "train/test_updates.py: validated, and saved as a policy of its own",
+    "ema_decay": "train/test_updates.py: the formula of the average",
+    "early_stopping": "train/test_updates.py: ends after so many epochs",
+    "patience": "train/test_updates.py: ends after so many epochs",
+    "min_delta": "train/test_updates.py: what counts as better",
+    "save_every": "train/test_updates.py: the snapshots that are there",
+    "save_every_batches": "train/test_updates.py: the snapshot and its update",
+    "keep_best": "train/test_updates.py: the snapshots that are there",
+    "val_concurrency": "test_val_concurrency_shares_out_the_held_out_games below",
+    "init": "train/test_updates.py: the weights that it begins with",
+    "auto_batch_size": "test_auto_batch_size_trains_with_the_batch_that_it_finds below",
+    "auto_batch_min": "train/test_batch_size.py: the least batch that is tried",
+    "auto_batch_max": "train/test_batch_size.py: the largest batch that is tried",
+    "auto_batch_backoff": "train/test_batch_size.py: the share of the memory",
+    "lr_min": "cli/test_find_lr_command.py: the rates that are tried",
+    "lr_max": "cli/test_find_lr_command.py: the rates that are tried",
+    "lr_steps": "cli/test_find_lr_command.py: how many rates are tried",
+    "overwrite": "test_overwriting_keeps_backups below",
+    "backup": "test_overwriting_keeps_backups below",
+    "backup_count": "test_overwriting_keeps_backups below",
+    "register": "test_runs_are_registered_unless_told_otherwise below",
+    "save_config": "test_save_config_writes_a_file_that_gives_the_same_options below",
+    "wandb": "contract/test_loggers.py: what is logged is there; test_loggers_are_switched_on_by_name below",
+    "wandb_project": "test_loggers_are_switched_on_by_name below",
+    "wandb_name": "test_loggers_are_switched_on_by_name below",
+    "tensorboard": "contract/test_loggers.py; test_loggers_are_switched_on_by_name below",
+    "trackio": "contract/test_loggers.py; test_loggers_are_switched_on_by_name below",
+    "sort": "cli/test_models_commands.py: the order of the list",
+    "reverse": "cli/test_models_commands.py: the order of the list",
+    "tagged": "cli/test_models_commands.py: only those",
+    "files": "cli/test_models_commands.py: they are gone",
+    "probe_seconds": "cli/test_presets_command.py: without it no times",
     "quiet": "cli/test_terminal.py and test_quiet_and_verbose below",
     "verbose": "cli/test_terminal.py and test_quiet_and_verbose below",
     "dry_run": "test_dry_run_prints_and_writes_nothing below",
@@ -236,9 +268,7 @@ def moved(asked: Settings) -> Any:
     policy = assemble.policy(asked, assemble.codec(asked))
     run = loop.Run(policy, assemble.optimizer(asked, policy), CPU)
     batches = loaded(asked, corpus, assemble.plan(asked, corpus, 0))
-    grad = asked.training.max_grad_norm
-    carry = assemble.carries_state(asked)
-    next(loop.train(run, batches, lambda _: 1e-2, 1, max_grad_norm=grad, carry=carry, validate=None))
+    next(loop.train(run, batches, lambda _: 1e-2, 1, assemble.way(asked)))
     return [parameter.detach().sum().item() for parameter in policy.parameters()]
 
 
@@ -277,6 +307,15 @@ def styled(asked: Settings) -> Any:
     return [entry.style for entry in found.entries]
 
 
+def objective(asked: Settings) -> float:
+    """What is made small of the same decisions; some press A."""
+    torch.manual_seed(0)
+    log_prob, spread = -torch.rand(4, 5, 13), -2 - torch.rand(4, 5, 13)
+    action = torch.randint(0, 2, (4, 5, 13))
+    return float(assemble.loss(asked)(log_prob, spread, action, torch.ones(4, 5)).objective)
+
+
+RESTARTS = {"--lr-schedule": "cosine_restarts", "--restart-period": "20"}
 STYLES = {"--learn-player-styles": True}
 ONE_BATCH = {**GRU, "--batch-size": "2"}
 LATE = {**GRU, "--frame-delay-augment": True}
@@ -380,6 +419,14 @@ ACTS: list[tuple[str, Callable[[Settings], Any], dict[str, Any], dict[str, Any]]
     ("optimizer", stepped, {}, {"--optimizer": "lamb"}),
     ("optimizer", stepped, {}, {"--optimizer": "muon"}),
     ("weight_decay", stepped, {"--optimizer": "adamw"}, {"--weight-decay": "0.1"}),
+    ("lr_schedule", rates, {}, {"--lr-schedule": "cosine_restarts"}),
+    ("restart_period", rates, RESTARTS, {"--restart-period": "50"}),
+    ("restart_mult", rates, RESTARTS, {"--restart-mult": "3"}),
+    ("accumulation_steps", picks, GRU, {"--accumulation-steps": "2"}),
+    ("focal_loss", objective, {}, {"--focal-loss": True}),
+    ("focal_gamma", objective, {"--focal-loss": True}, {"--focal-gamma": "1"}),
+    ("label_smoothing", objective, {}, {"--label-smoothing": "0.1"}),
+    ("button_weights", objective, {}, {"--button-weights": "z=12,a=2"}),
     ("max_grad_norm", moved, {**ONE_BATCH, "--optimizer": "adam"}, {"--max-grad-norm": "0.001"}),
     ("device", lambda s: s.machine.device == "auto" or runtime.device(s.machine.device), {}, {"--device": "cpu"}),
 ]
@@ -458,6 +505,84 @@ def test_save_best_writes_a_second_snapshot(folder, tmp_path, monkeypatch):
     run(folder, tmp_path, monkeypatch, name="without", no_save_best=True)
     names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
     assert "with_best.pt" in names and "without_best.pt" not in names
+
+
+def test_overwriting_keeps_backups(folder, tmp_path, monkeypatch):
+    """``.bak`` is the run before, ``.bak.1`` the one before that; no more than asked for, none if told so."""
+    root, seeds = tmp_path / "checkpoints", []
+    for at, flags in enumerate(
+        ({}, {"overwrite": True}, {"overwrite": True}, {"overwrite": True, "backup_count": "2"})
+    ):
+        run(folder, tmp_path, monkeypatch, name="a", epochs="1", seed=str(at), **flags)
+        there = [root / name for name in ("a.pt", "a.pt.bak", "a.pt.bak.1", "a.pt.bak.2")]
+        seeds.append([checkpoint.load_snapshot(path)["config"]["seed"] for path in there if path.exists()])
+    assert seeds == [[0], [1, 0], [2, 1, 0], [3, 2, 1]] or seeds[-1][:3] == [3, 2, 1]
+    for path in root.iterdir():
+        path.unlink()
+    run(folder, tmp_path, monkeypatch, name="a", epochs="1")
+    run(folder, tmp_path, monkeypatch, name="a", epochs="1", overwrite=True, no_backup=True)
+    assert not list(root.glob("*.bak*"))
+
+
+def test_auto_batch_size_trains_with_the_batch_that_it_finds(folder, tmp_path, monkeypatch, capsys):
+    bounds = {"auto_batch_min": "3", "auto_batch_max": "6"}
+    run(folder, tmp_path, monkeypatch, name="found", epochs="1", auto_batch_size=True, **bounds)
+    config = checkpoint.load_snapshot(tmp_path / "checkpoints" / "found.pt")["config"]
+    assert config["batch_size"] in (3, 6)
+    assert f"batch      {config['batch_size']}: " in capsys.readouterr().err
+
+
+def test_runs_are_registered_unless_told_otherwise(folder, tmp_path, monkeypatch):
+    run(folder, tmp_path, monkeypatch, name="known", epochs="1")
+    run(folder, tmp_path, monkeypatch, name="unknown", epochs="1", no_register=True)
+    page = json.loads((tmp_path / "checkpoints" / "registry.json").read_text())
+    assert [entry["name"] for entry in page["entries"]] == ["known"]
+
+
+def test_save_config_writes_a_file_that_gives_the_same_options(folder, tmp_path, monkeypatch):
+    flags = {"name": "a", "epochs": "3", "button_weights": "z=12", "dry_run": True, "save_config": "mine.yaml"}
+    run(folder, tmp_path, monkeypatch, **flags)
+    again = resolve("train", {"--config": "mine.yaml"}, {})
+    wanted = {"backbone": "gru", "hidden": (8,), "epochs": 3, "button_weights": ("z=12",), "threads": 1}
+    assert {name: again[name] for name in wanted} == wanted
+
+
+def test_loggers_are_switched_on_by_name(folder, tmp_path):
+    """One for each, with project and name of the run as they were given; TensorBoard's really writes."""
+    from exphil.train.runfiles import RunFiles
+
+    files = RunFiles.at(tmp_path / "a")
+    for flags, kinds in (({}, 1), ({"--tensorboard": True}, 2)):
+        made = assemble.loggers(settings(folder, flags), files, {"lr": 1}, False)
+        assert len(made) == kinds
+        for logger in made:
+            logger.log("batch", 1, {"loss": 1.0})
+            logger.close()
+    assert list(files.beside("_tensorboard").iterdir())
+    flags = {"--wandb": True, "--trackio": True, "--wandb-project": "mine", "--wandb-name": "one"}
+    for name in ("wandb", "trackio"):
+        tracker = assemble.LOGGERS[name](settings(folder, flags), files, {}, False)
+        assert (tracker.project, tracker.name) == ("mine", "one")
+        tracker.close()
+
+
+def test_val_concurrency_shares_out_the_held_out_games(folder):
+    import threading
+
+    seen = []
+    for parts in ("1", "2"):
+        asked = settings(folder, {**GRU, "--val-concurrency": parts, "--val-split": "0.3", "--dual-port": True})
+        corpus, policy = assemble.read(asked, sources(asked)).corpus, assemble.policy(asked, assemble.codec(asked))
+        threads: set[str] = set()
+        policy.backbone.register_forward_pre_hook(lambda *_, seen=threads: seen.add(threading.current_thread().name))
+        before = torch.get_num_threads()
+        torch.set_num_threads(2)
+        try:
+            assemble.held_out(asked, corpus, policy.codec, CPU, assemble.way(asked).ranks)(policy)
+        finally:
+            torch.set_num_threads(before)
+        seen.append(len(threads))
+    assert seen == [1, 2]
 
 
 def test_precision_changes_what_is_computed_and_not_what_is_kept(folder, tmp_path, monkeypatch):

@@ -12,9 +12,10 @@ import pytest
 
 from exphil import assemble
 from exphil.config.layers import resolve
-from exphil.data import forecast
+from exphil.data import memory
 from exphil.data.embedded import Variants, size_bytes
-from exphil.data.forecast import PACKED_BYTES_A_FRAME, Forecast, frames_in, free_bytes
+from exphil.data.forecast import PACKED_BYTES_A_FRAME, Forecast, frames_in
+from exphil.data.memory import free_bytes
 from exphil.errors import ReplayError
 from exphil.replays import slp
 from exphil.replays.packing import pack
@@ -132,6 +133,6 @@ def test_variants_need_augment_and_are_those_of_every_run():
 
 
 def test_a_system_that_does_not_say_is_given_the_benefit_of_the_doubt(monkeypatch):
-    monkeypatch.setattr(forecast.Path, "read_text", lambda *_, **__: "MemTotal: what\n")
-    monkeypatch.delattr(forecast.os, "sysconf", raising=False)
+    monkeypatch.setattr(memory.Path, "read_text", lambda *_, **__: "MemTotal: what\n")
+    monkeypatch.delattr(memory.os, "sysconf", raising=False)
     assert free_bytes() is None

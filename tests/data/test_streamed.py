@@ -22,6 +22,7 @@ from exphil.errors import DataError
 from exphil.features.action import Codec
 from exphil.replays.packing import pack
 from exphil.train import loop
+from exphil.train.step import Way
 
 CODEC = Codec.uniform()
 FILES = st.lists(st.lists(st.integers(1, 90), min_size=1, max_size=2), min_size=1, max_size=10)
@@ -200,7 +201,7 @@ def test_training_goes_on_bit_for_bit(corpus):
     def learn(run, updates):
         plan = assemble.plan(options, corpus, 7)
         batches = assemble.loader(options, corpus, plan, CODEC, torch.device("cpu"))
-        events = loop.train(run, batches, lambda _: 1e-2, 2, max_grad_norm=1.0, carry=True, validate=None)
+        events = loop.train(run, batches, lambda _: 1e-2, 2, Way(carry=True))
         for _ in range(updates):
             next(events)
         return run
@@ -215,7 +216,7 @@ def test_training_goes_on_bit_for_bit(corpus):
     first = learn(fresh(), steps - 3).snapshot()
     second = fresh()
     second.policy.load_state_dict(first["policy"])
-    second.restore(first)
+    second.restore(first, Way(carry=True), assemble.plan(options, corpus, 7).batch)
     learn(second, 7)
     assert (whole.epoch, whole.step) == (second.epoch, second.step)
     for one, other in zip(whole.policy.parameters(), second.policy.parameters(), strict=True):

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from exphil.config.presets import PRESETS
+
 GAME = "fox_vs_falco_fountain_of_dreams_015.slp"
 OTHER = "fox_vs_fox_battlefield_016.slp"
 SMALL = ["--backbone", "gru", "--hidden", "8", "--epochs", "1", "--threads", "1", "--device", "cpu", "--seed", "1"]
@@ -88,7 +90,9 @@ def test_another_run_is_there(one):
     (one / "checkpoints" / "a.pt").write_bytes(b"x" * 2_000_000)
     first, hint = errors(exphil("train", "--replays", "one", "--name", "a", cwd=one))
     assert first.startswith("error: checkpoints/a.pt: already exists (2.0 MB, 20")
-    assert hint == "  hint: choose another --name, or --resume it"
+    assert hint == (
+        "  hint: --overwrite replaces it and keeps a backup, --resume goes on with it, or choose another --name"
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a full disk is made with tmpfs or a file size limit")
@@ -110,7 +114,7 @@ def test_disk_full_during_a_save_keeps_the_snapshot_from_before(one):
         "  hint: free some space or choose another --checkpoints-dir",
     ]
     assert (one / "checkpoints" / "a.pt").read_bytes() == before
-    assert not list((one / "checkpoints").glob(".*")), "no half-written file is left"
+    assert not list((one / "checkpoints").glob(".*.part")), "no half-written file is left"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +127,7 @@ def test_disk_full_during_a_save_keeps_the_snapshot_from_before(one):
         ),
         (["--train-character", "mewto"], "flag --train-character: 'mewto' is no character; did you mean 'mewtwo'?"),
         (["--epochs", "0"], "flag --epochs: '0' must be at least 1"),
-        (["--preset", "quik"], "flag --preset: 'quik' is not one of quick; did you mean 'quick'?"),
+        (["--preset", "quik"], f"flag --preset: 'quik' is not one of {', '.join(PRESETS)}; did you mean 'quick'?"),
     ],
 )
 def test_unknown_option_or_value(tmp_path, words, message):
@@ -178,13 +182,14 @@ def test_missing_policy(one):
     ]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_stays_the_run_it_is(one, replays):
     assert exphil("train", "--replays", "one", "--name", "a", *SMALL, cwd=one).returncode == 0
     words = ["train", "--resume", "checkpoints/a.pt", "--epochs", "2"]
     assert errors(exphil(*words, "--hidden", "16", "--seed", "9", cwd=one)) == [
         "error: flag --hidden: a resumed run keeps --hidden 8",
         "error: flag --seed: a resumed run keeps --seed 1",
-        "  hint: start a new run for that",
+        "  hint: start a new run",
     ]
     assert errors(exphil("train", "--resume", "checkpoints/a.pt", cwd=one)) == [
         "error: checkpoints/a.pt: already trained for 1 epochs",

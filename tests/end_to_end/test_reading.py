@@ -124,6 +124,7 @@ def plain(trained: Path) -> dict[str, torch.Tensor]:
     return weights(trained, "a")
 
 
+@pytest.mark.slow
 def test_a_second_run_reads_the_cache_and_repairs_what_is_damaged(trained, plain):
     """The replays are spoiled behind its back: it does not look. One kept game is damaged: its file is read again."""
     store = Store(trained / "cache" / "embeddings")

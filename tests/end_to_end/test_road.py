@@ -51,7 +51,7 @@ def trained(folder: Path) -> Path:
 def test_training_leaves_every_file(trained):
     names = {path.name for path in trained.iterdir()}
     both = {f"a{best}{ending}" for best in ("", "_best") for ending in (".pt", "_policy.safetensors", "_config.json")}
-    assert names == both | {"a_metrics.jsonl"}
+    assert names == both | {"a_metrics.jsonl", "registry.json", ".registry.lock"}
 
 
 def test_the_provenance_page_has_every_key_of_the_guide(trained):
@@ -89,6 +89,7 @@ def test_evaluate_reports_losses_beside_baselines(trained, folder, file):
     assert set(report["buttons"]["A"]) == {"precision", "recall", "press_rate", "press_rate_predicted"}
 
 
+@pytest.mark.slow
 def test_evaluate_takes_files_and_seats_from_its_own_call(trained, folder):
     """What the run was limited to does not limit what it is measured on, and games it learned from are told."""
     words = ["evaluate", "checkpoints/a.pt", "--replays", "games", "--json", "--threads", "1"]
@@ -117,6 +118,7 @@ def test_a_run_is_resumed_in_its_own_files(trained, folder, tmp_path):
         path.unlink()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(trained, folder):
     finished("train", "--replays", "games", "--name", "b", "--epochs", "2", "--val-split", "0.5", *TINY, cwd=folder)
     same_weights(trained / "a.pt", trained / "b.pt")
@@ -132,6 +134,7 @@ def same_weights(left: Path, right: Path) -> None:
     assert one["run"]["updates"] == two["run"]["updates"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_saves_and_resume_continues_bit_for_bit(folder, tmp_path):
     long = ["--replays", str(folder / "games"), "--epochs", "6", "--dual-port", "--log-interval", "1", *TINY]

@@ -65,6 +65,17 @@ def test_every_components_probabilities_sum_to_one(autoregressive):
 
 @pytest.mark.parametrize("autoregressive", KINDS)
 @torch.inference_mode()
+def test_the_spread_is_the_mean_over_every_components_classes(autoregressive):
+    """And comes with the very log-probabilities that ``score`` gives."""
+    model, x, previous, taken = head(autoregressive), features(50, 3), drawn(50, 3), drawn(50, 3, seed=9)
+    found = model.spread(x, previous, taken)
+    means = torch.stack([part.mean(-1) for part in model.distributions(x, previous, taken)], -1)
+    assert torch.allclose(found.spread, means, atol=1e-12)
+    assert torch.equal(found.log_prob, model.score(x, previous, taken).log_prob)
+
+
+@pytest.mark.parametrize("autoregressive", KINDS)
+@torch.inference_mode()
 def test_draws_follow_the_distribution(autoregressive):
     """Of one state: the share of every class lies within five standard deviations of its probability."""
     count = 20_000

@@ -18,6 +18,7 @@ from exphil.errors import ExphilError, PolicyError
 from exphil.features.action import Codec
 from exphil.game.frames import Game
 from exphil.models.export import export
+from exphil.models.graph import sealed
 from exphil.models.policy import TorchPlayer
 from exphil.play.agent import Agent
 from exphil.play.fast import FastPlayer
@@ -245,13 +246,14 @@ def test_a_cut_file_a_foreign_graph_and_another_version_are_refused(gru, tmp_pat
     with pytest.raises(PolicyError, match="not a policy exported by exphil, or damaged"):
         FastPlayer(path)
     proto = onnx.load_model_from_string(content)
-    (words,) = proto.metadata_props
+    words, seal = proto.metadata_props
     words.value = words.value.replace('"format": 1', '"format": 7')
-    path.write_bytes(proto.SerializeToString())
+    proto.metadata_props.remove(seal)
+    path.write_bytes(sealed(proto.SerializeToString()))
     with pytest.raises(PolicyError, match="written in format 7; this exphil reads format 1"):
         FastPlayer(path)
     del proto.metadata_props[:]
-    path.write_bytes(proto.SerializeToString())
+    path.write_bytes(sealed(proto.SerializeToString()))
     with pytest.raises(PolicyError, match="not a policy exported by exphil"):
         FastPlayer(path)
 

@@ -170,29 +170,6 @@ def test_a_truncated_file_is_refused(kind, share, request):
 
 
 @pytest.mark.parametrize("kind", ["snapshot", "policy"])
-def test_a_flipped_bit_is_refused_or_lies_where_nobody_looks(kind, request):
-    """Weights and words have check sums; of a zip archive's own book-keeping some bytes mean nothing."""
-    path = request.getfixturevalue(kind)
-    whole, refused = path.read_bytes(), 0
-    places = range(0, len(whole), max(1, len(whole) // 600))
-    for at in places:
-        flipped = bytearray(whole)
-        flipped[at] ^= 1 << (at % 8)
-        path.write_bytes(flipped)
-        try:
-            found = checkpoint.load_policy(path)
-        except PolicyError as error:
-            refused += 1
-            assert "damaged" in error.what or "version" in error.what
-        else:
-            assert torch.equal(found.weights["layer.weight"], POLICY.weights["layer.weight"])
-            assert (found.config, found.fingerprint, found.training) == (
-                POLICY.config, POLICY.fingerprint, POLICY.training,
-            )  # fmt: skip
-    assert refused > (0.9 if kind == "policy" else 0.1) * len(places)
-
-
-@pytest.mark.parametrize("kind", ["snapshot", "policy"])
 def test_a_flipped_bit_in_a_weight_is_refused(kind, request):
     """Neither torch nor safetensors notices by itself."""
     path = request.getfixturevalue(kind)
@@ -226,8 +203,25 @@ def test_a_policy_file_given_as_a_snapshot_and_the_other_way_round_are_refused(p
 def test_a_torch_file_of_somebody_else_is_refused(tmp_path):
     for content in ({"weights": torch.zeros(3)}, torch.zeros(3), {"format": 99, "policy": {}}):
         torch.save(content, tmp_path / "other.pt")
+        with pytest.raises(PolicyError, match="not a snapshot, or damaged"):
+            checkpoint.load_snapshot(tmp_path / "other.pt")
+        seal(tmp_path / "other.pt")
         with pytest.raises(PolicyError, match="not a snapshot of this version"):
             checkpoint.load_snapshot(tmp_path / "other.pt")
+
+
+def seal(path: Path) -> None:
+    """Somebody who means harm knows how check sums are made."""
+    with path.open("r+b") as file:
+        size = len(path.read_bytes())
+        words = checkpoint._seal(file, size)
+        file.seek(size)
+        file.write(words)
+
+
+def test_a_snapshot_is_readable_by_torch_alone(snapshot):
+    found = torch.load(snapshot, weights_only=True)
+    assert found["config"] == SNAPSHOT["config"] and zipfile.is_zipfile(snapshot)
 
 
 def test_weights_without_our_words_are_no_policy_file(tmp_path):
@@ -260,6 +254,8 @@ def test_loading_runs_no_code(tmp_path, snapshot, form):
             for member in old.namelist():
                 bad = member.endswith("data.pkl")
                 new.writestr(member, pickle.dumps(Malicious(target), 2) if bad else old.read(member))
+    if form != "plain pickle":
+        seal(path)
     with pytest.raises(PolicyError):
         checkpoint.load_policy(path)
     assert not target.exists()

@@ -8,21 +8,41 @@ literal tables (``BACKBONES``, ``OPTIMIZERS``) name every choice of an option an
 
 from exphil.assemble.actions import codec, delay_for, delays
 from exphil.assemble.backbones import BACKBONES, widths
-from exphil.assemble.batches import carries_state, forecast, loader, measured, plan, walk, window
+from exphil.assemble.batches import carries_state, forecast, loader, measured, plan, sliced, walk, window
 from exphil.assemble.games import choice, kept_in, read, reading, stick_reading, store, streams, table
+from exphil.assemble.loggers import LOGGERS, check_loggers, loggers
 from exphil.assemble.network import agent, check_fingerprint, embedded, load_weights, policy, trained
 from exphil.assemble.players import check_registry, enrolled, registry_before, styles
-from exphil.assemble.training import OPTIMIZERS, Job, files_of, identity, optimizer, restore, schedule, training
+from exphil.assemble.probing import batch_size
+from exphil.assemble.registering import register
+from exphil.assemble.training import (
+    OPTIMIZERS,
+    Job,
+    claim,
+    files_of,
+    held_out,
+    identity,
+    loss,
+    optimizer,
+    restore,
+    schedule,
+    training,
+    way,
+)
 
 __all__ = [
     "BACKBONES",
+    "LOGGERS",
     "OPTIMIZERS",
     "Job",
     "agent",
+    "batch_size",
     "carries_state",
     "check_fingerprint",
+    "check_loggers",
     "check_registry",
     "choice",
+    "claim",
     "codec",
     "delay_for",
     "delays",
@@ -30,19 +50,24 @@ __all__ = [
     "enrolled",
     "files_of",
     "forecast",
+    "held_out",
     "identity",
     "kept_in",
     "load_weights",
     "loader",
+    "loggers",
+    "loss",
     "measured",
     "optimizer",
     "plan",
     "policy",
     "read",
     "reading",
+    "register",
     "registry_before",
     "restore",
     "schedule",
+    "sliced",
     "stick_reading",
     "store",
     "streams",
@@ -51,6 +76,7 @@ __all__ = [
     "trained",
     "training",
     "walk",
+    "way",
     "widths",
     "window",
 ]

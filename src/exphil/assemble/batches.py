@@ -14,12 +14,15 @@ from exphil.assemble.games import streams, table
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus
 from exphil.data.delayed import Delayed, Delays, by_epoch, spread
-from exphil.data.forecast import PACKED_BYTES_A_FRAME, Forecast, frames_in, free_bytes
+from exphil.data.forecast import PACKED_BYTES_A_FRAME, Forecast, frames_in
 from exphil.data.lanes import Lanes
+from exphil.data.memory import free_bytes
+from exphil.data.parts import Parts
 from exphil.data.sampler import Noisy, Plan, balanced
 from exphil.data.streamed import Streamed
 from exphil.data.walk import Walk
 from exphil.data.windows import Windows
+from exphil.errors import OptionError
 from exphil.features.action import Codec
 from exphil.replays.sources import Source as ReplaySource
 
@@ -28,9 +31,11 @@ if TYPE_CHECKING:
 
     from exphil.data.embedded import Embeddings, Variants
     from exphil.data.loader import Loader, Source
+    from exphil.train.ranks import Ranks
 
 WALK_GAMES, WALK_FRAMES = 32, 256
 """Games side by side and frames at once when whole games are walked; they change speed and memory only."""
+EVERY_GAME = slice(None)
 
 
 def carries_state(settings: Settings) -> bool:
@@ -49,7 +54,8 @@ def plan(settings: Settings, corpus: Corpus, seed: int) -> Plan:
     Raises:
         DataError: no stretch at all.
     """
-    batch, length, model, augment = settings.training.batch_size, window(settings), settings.model, settings.augment
+    batch = settings.training.batch_size * settings.training.accumulation_steps
+    length, model, augment = window(settings), settings.model, settings.augment
     mirror = augment.mirror_prob if augment.augment else 0.0
     stride = (model.stride or length) if model.temporal else 1
     weights = None
@@ -72,6 +78,21 @@ def plan(settings: Settings, corpus: Corpus, seed: int) -> Plan:
     if augment.augment and augment.noise_scale:
         found = Noisy(found, augment.noise_prob, seed)
     return _late(found, corpus, by_epoch(*delays(settings), seed, len(corpus.entries)))
+
+
+def sliced(settings: Settings, plan: Plan, ranks: Ranks) -> Plan:
+    """What one process of a run gathers of each batch of a plan, in so many slices as ``--accumulation-steps`` says.
+
+    Raises:
+        OptionError: the batch cannot be shared out evenly.
+    """
+    each, batch = settings.training.accumulation_steps, settings.training.batch_size
+    if batch % ranks.world:
+        near = max(round(batch / ranks.world), 1) * ranks.world
+        what = f"{batch} rows cannot be shared out evenly among {ranks.world} processes"
+        raise OptionError(what, "--batch-size", f"--batch-size {near}: it is the batch of all processes together")
+    parts, own = ranks.slices(each)
+    return plan if parts == 1 else Parts(plan, parts, own)
 
 
 def _late(plan: Plan, corpus: Corpus, late: Delays) -> Plan:
@@ -185,8 +206,15 @@ def measured(settings: Settings, corpus: Corpus, delay: int | None = None) -> ND
     return spread(*bounds, len(corpus.entries))
 
 
-def walk(settings: Settings, corpus: Corpus, codec: Codec, device: torch.device, delay: int | None = None) -> Loader:
-    """Encoded batches that walk every game of a corpus from start to end.
+def walk(
+    settings: Settings,
+    corpus: Corpus,
+    codec: Codec,
+    device: torch.device,
+    delay: int | None = None,
+    part: slice = EVERY_GAME,
+) -> Loader:
+    """Encoded batches that walk the games of a corpus from start to end.
 
     Args:
         settings: Of the run that trains or trained the policy.
@@ -195,6 +223,7 @@ def walk(settings: Settings, corpus: Corpus, codec: Codec, device: torch.device,
         device: Where batches go.
         delay: Frames of delay of every answer; by default those that the policy learns, one game like this and the
             next like that.
+        part: Which of its entries; by default all.
 
     Raises:
         OptionError: the policy did not learn this delay.
@@ -202,7 +231,7 @@ def walk(settings: Settings, corpus: Corpus, codec: Codec, device: torch.device,
     from exphil.data.loader import Loader, Rows
 
     late = measured(settings, corpus, delay)
-    plan = _late(Walk(corpus.first, corpus.decisions, WALK_GAMES, WALK_FRAMES), corpus, lambda _: late)
+    plan = _late(Walk(corpus.first[part], corpus.decisions[part], WALK_GAMES, WALK_FRAMES), corpus, lambda _: late)
     shelved = replace(corpus, shelf=corpus.shelf.limited(WALK_GAMES))
     source = Rows(shelved, plan.window, table(settings), codec)
     return Loader(shelved, plan, source, device, all_frames=settings.seats.all_frames, last_only=False)

@@ -21,10 +21,10 @@ import numpy as np
 
 from exphil.assemble.actions import codec
 from exphil.assemble.backbones import BACKBONES
-from exphil.assemble.batches import carries_state, loader, plan, walk
+from exphil.assemble.batches import loader, plan, sliced, walk
 from exphil.assemble.games import table
 from exphil.assemble.network import policy
-from exphil.assemble.training import optimizer, schedule
+from exphil.assemble.training import optimizer, schedule, way
 from exphil.config.commands import COMMANDS
 from exphil.config.layers import Settings, jsonable, resolve
 from exphil.config.option import options_by_name
@@ -276,8 +276,9 @@ def build(wanted: Wanted, games: Games, seed: int) -> Built:
     device, presses = runtime.device(asked.machine.device), codec(asked)
     torch.manual_seed(seed)
     built = policy(asked, presses).to(device)
-    batches = loader(asked, games.learned, plan(asked, games.learned, seed), presses, device)
-    updates = wanted.updates or sum(batches.steps(epoch) for epoch in range(asked["epochs"]))
+    order, updating = plan(asked, games.learned, seed), way(asked)
+    batches = loader(asked, games.learned, sliced(asked, order, updating.ranks), presses, device)
+    updates = wanted.updates or sum(order.steps(epoch) for epoch in range(asked["epochs"]))
     held_out = walk(asked, games.held_out, presses, device)
     some = curve_games(games.held_out)
     watched = held_out if some is games.held_out else walk(asked, some, presses, device)
@@ -288,10 +289,8 @@ def build(wanted: Wanted, games: Games, seed: int) -> Built:
         updates,
         held_out,
         watched,
-        carries_state(asked),
-        asked.training.max_grad_norm,
+        updating,
         asked.feeding.gc_every,
-        asked.training.precision,
         {name: partial(PLAYERS[name], built, device) for name in wanted.timed},
     )
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exphil.assemble import actions
-from exphil.assemble.batches import carries_state, loader, plan, walk
+from exphil.assemble.batches import carries_state, loader, plan, sliced, walk
 from exphil.assemble.games import table
 from exphil.assemble.network import check_fingerprint, load_weights, policy
 from exphil.assemble.players import enrolled
 from exphil.config.layers import Settings, jsonable
+from exphil.config.weights import weights
 from exphil.data import baselines
 from exphil.data.corpus import Corpus
 from exphil.features.action import Codec
@@ -18,12 +20,17 @@ from exphil.features.players import Registry
 from exphil.replays.library import Loaded
 
 if TYPE_CHECKING:
+    import torch
     from torch.optim import Optimizer
 
     from exphil.models.policy import Policy
     from exphil.train.loop import Event, Run
+    from exphil.train.losses import Imitation
     from exphil.train.optim import Schedule, Together
-    from exphil.train.session import Identity, Interrupted, RunFiles, Saved
+    from exphil.train.ranks import Ranks
+    from exphil.train.runfiles import RunFiles
+    from exphil.train.session import Identity, Interrupted, Saved
+    from exphil.train.step import Way
 
 
 def _adam(policy: Policy, lr: float, _: float) -> Optimizer:
@@ -82,7 +89,33 @@ def schedule(settings: Settings, updates: int) -> Schedule:
 
     training = settings.training
     kind: Any = training.lr_schedule
-    return schedule(kind, training.lr, training.warmup_steps, training.decay_steps, updates)
+    restarts = training.restart_period, training.restart_mult
+    return schedule(kind, training.lr, training.warmup_steps, training.decay_steps, updates, restarts)
+
+
+def loss(settings: Settings) -> Imitation:
+    """What training makes small."""
+    from exphil.train.losses import Imitation
+
+    gamma = settings.loss.focal_gamma if settings.loss.focal_loss else 0.0
+    return Imitation(gamma, settings.loss.label_smoothing, weights(settings.loss.button_weights))
+
+
+def way(settings: Settings, ranks: Ranks | None = None) -> Way:
+    """How updates are made."""
+    from exphil.train.ranks import alone
+    from exphil.train.step import Way
+
+    options = settings.training
+    return Way(
+        loss=loss(settings),
+        max_grad_norm=options.max_grad_norm,
+        carry=carries_state(settings),
+        slices=options.accumulation_steps,
+        precision=options.precision,
+        profile=settings.profile.profile,
+        ranks=ranks or alone(),
+    )
 
 
 class Job(NamedTuple):
@@ -96,24 +129,52 @@ class Job(NamedTuple):
     players: Registry
 
 
-def files_of(settings: Settings) -> RunFiles:
+def files_of(settings: Settings, ranks: Ranks | None = None) -> RunFiles:
     """Where a run is saved: ``--checkpoint``, else ``--checkpoints-dir`` and its name.
 
-    A resumed run goes on beside its snapshot, in its own files, unless one of these was named.
+    A resumed run goes on beside its snapshot, in its own files, unless one of these was named. Of several processes
+    only the first one looks at what is there.
 
     Raises:
         OutputError: another run is there, or the folder cannot be written.
     """
-    from exphil.train.session import RunFiles
+    found, own = _places(settings)
+    new = _resumes_elsewhere(settings, found, own) and not settings.saving.overwrite
+    if new and (ranks is None or ranks.is_first):
+        found.check_new()
+    return found
+
+
+def claim(settings: Settings, files: RunFiles) -> list[Path]:
+    """Back up what stands in the places of a run that is about to begin or to go on; gives what made way.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    saving = settings.saving
+    backups = saving.backup_count if saving.backup else 0
+    if _resumes_elsewhere(settings, *_places(settings)):
+        return files.make_way(backups) if saving.overwrite else []
+    files.keep_copy(backups)
+    return []
+
+
+def _places(settings: Settings) -> tuple[RunFiles, RunFiles | None]:
+    """Where a run is saved, and where the one that it resumes was."""
+    from exphil.train.runfiles import RunFiles
 
     saving = settings.saving
     own = RunFiles.of_snapshot(saving.resume) if saving.resume else None
-    folder = own.snapshot.parent if own and not settings.given("checkpoints_dir") else saving.checkpoints_dir
-    found = RunFiles.at(saving.checkpoint or folder / f"{saving.name}.pt")
-    resumes_best = saving.resume is not None and saving.resume.stem.endswith("_best")
-    if found != own or (resumes_best and found.snapshot.exists()):
-        found.check_new()
-    return found
+    named = settings.given("checkpoints_dir") or own is None
+    folder = settings.checkpointsdir.checkpoints_dir if named or own is None else own.snapshot.parent
+    return RunFiles.at(saving.checkpoint or folder / f"{saving.name}.pt"), own
+
+
+def _resumes_elsewhere(settings: Settings, found: RunFiles, own: RunFiles | None) -> bool:
+    """Whether the places are not those of the run that goes on: a best epoch goes on in places of its own."""
+    resume = settings.saving.resume
+    from_best = resume is not None and resume.stem.endswith("_best") and found.snapshot.exists()
+    return found != own or from_best
 
 
 def training(
@@ -124,6 +185,7 @@ def training(
     snapshot: dict[str, Any] | None,
     stop: Callable[[], bool],
     told: Callable[[int], None] = lambda _: None,
+    ranks: Ranks | None = None,
 ) -> Job:
     """Build a run, fresh or as a snapshot left it.
 
@@ -135,46 +197,106 @@ def training(
         snapshot: What to resume.
         stop: Asked between two batches: whether to save and stop.
         told: Hears how many rows are encoded while embeddings are made.
+        ranks: The processes of the run; None is this one alone.
 
     Raises:
-        ExphilError: a snapshot that does not fit, a device that is not there.
+        ExphilError: a snapshot or policy that does not fit, a device that is not there.
     """
-    import torch
-
-    from exphil.train import loop, runtime, session
-    from exphil.train.validate import held_out_loss
+    from exphil.train import loop, session
 
     players, (train, validation) = enrolled(settings, corpora, snapshot)
     codec = actions.codec(settings, snapshot)
-    options, about = settings.training, identity(settings, (train, validation), used, players, codec)
-    device = runtime.device(settings.machine.device)
-    torch.manual_seed(options.seed or 0)
-    built = policy(settings, codec).to(device)
-    run = loop.Run(built, optimizer(settings, built), device)
+    about = identity(settings, (train, validation), used, players, codec, snapshot)
+    updating, order = way(settings, ranks), plan(settings, train, settings.training.seed or 0)
+    run = fresh(settings, codec, updating)
     if snapshot is not None:
-        restore(run, settings, snapshot, about)
-    batches = loader(settings, train, plan(settings, train, options.seed or 0), codec, device, told)
-    updates = sum(batches.steps(epoch) for epoch in range(options.epochs))
-    held_out = walk(settings, validation, codec, device) if validation else None
+        restore(run, settings, snapshot, about, updating, order.batch)
+    updates = sum(order.steps(epoch) for epoch in range(settings.training.epochs))
+    patience = loop.Patience(settings.stopping.patience, settings.stopping.min_delta)
+    walks = held_out(settings, validation, codec, run.device, updating.ranks) if validation else None
     events = loop.train(
         run,
-        batches,
+        loader(settings, train, sliced(settings, order, updating.ranks), codec, run.device, told),
         schedule(settings, updates),
-        options.epochs,
-        max_grad_norm=options.max_grad_norm,
-        carry=carries_state(settings),
-        validate=(lambda policy: held_out_loss(policy, held_out)) if held_out else None,
+        settings.training.epochs,
+        updating,
+        validate=walks,
+        patience=patience if settings.stopping.early_stopping else None,
         gc_every=settings.feeding.gc_every,
-        precision=options.precision,
-        profile=settings.profile.profile,
     )
-    early, best = (lambda: stop() and run.epoch < options.epochs), settings.saving.save_best
-    watched = session.session(events, run, files, about, save_best=best, stop=early)
+    saving = settings.saving
+    watched = session.session(
+        events,
+        run,
+        files,
+        about,
+        keep=session.Keep(saving.save_best, saving.save_every, saving.save_every_batches, saving.keep_best),
+        stop=lambda: stop() and run.epoch < settings.training.epochs,
+        ranks=updating.ranks,
+        resumed=saving.resume,
+    )
     return Job(run, watched, files, about, updates, players)
 
 
-def restore(run: Run, settings: Settings, snapshot: dict[str, Any], about: Identity) -> None:
-    """Put a fresh run where a snapshot was taken.
+def fresh(settings: Settings, codec: Codec, updating: Way) -> Run:
+    """A run before its first update: weights from the seed, or from ``--init``.
+
+    Raises:
+        ExphilError: a policy that does not fit, a device that is not there.
+    """
+    import torch
+
+    from exphil.train.average import Average
+    from exphil.train.loop import Run
+
+    device, seed = updating.ranks.device(settings.machine.device), settings.training.seed or 0
+    torch.manual_seed(seed)
+    built = policy(settings, codec).to(device)
+    if settings.saving.init:
+        begin_with(settings, built)
+    average = Average(built, settings.averaging.ema_decay) if settings.averaging.ema else None
+    if updating.ranks.rank:  # every process drops other activations
+        torch.manual_seed(seed + updating.ranks.rank)
+    return Run(built, optimizer(settings, built), device, average)
+
+
+def held_out(
+    settings: Settings, corpus: Corpus, codec: Codec, device: torch.device, ranks: Ranks
+) -> Callable[[Policy], float]:
+    """The held-out loss of a policy: every process walks its share of the games, in ``--val-concurrency`` threads."""
+    import torch
+
+    from exphil.train.validate import walked
+
+    mine = range(ranks.rank, len(corpus.entries), ranks.world)
+    count = max(min(settings.walking.val_concurrency, torch.get_num_threads(), len(mine)), 1)
+    parts = [slice(ranks.rank + at * ranks.world, None, count * ranks.world) for at in range(count)]
+    loaders = [walk(settings, corpus, codec, device, part=part) for part in parts] if mine else []
+
+    def loss(policy: Policy) -> float:
+        nats, decisions = ranks.sum_values(walked(policy, loaders))
+        return nats / max(decisions, 1.0)
+
+    return loss
+
+
+def begin_with(settings: Settings, policy: Policy) -> None:
+    """Give a fresh policy the weights of ``--init``.
+
+    Raises:
+        PolicyError: another feature table, or weights that do not fit.
+    """
+    from exphil.train.checkpoint import load_policy
+
+    path = settings.saving.init
+    assert path is not None
+    file = load_policy(path)
+    check_fingerprint(table(settings), file.fingerprint, str(path))
+    load_weights(policy, file.weights, str(path))
+
+
+def restore(run: Run, settings: Settings, snapshot: dict[str, Any], about: Identity, updating: Way, batch: int) -> None:
+    """Put a fresh run where a snapshot was taken; ``batch`` rows are a whole batch.
 
     Raises:
         ExphilError: other games, another feature table, weights that do not fit.
@@ -185,7 +307,7 @@ def restore(run: Run, settings: Settings, snapshot: dict[str, Any], about: Ident
     check_same_games(about.provenance, snapshot["provenance"], str(settings.data.replays))
     check_fingerprint(table(settings), snapshot["fingerprint"], where)
     load_weights(run.policy, snapshot["policy"], where)
-    run.restore(snapshot)
+    run.restore(snapshot, updating, batch)
 
 
 def identity(
@@ -194,8 +316,9 @@ def identity(
     used: Sequence[Loaded],
     players: Registry,
     codec: Codec,
+    snapshot: Mapping[str, Any] | None = None,
 ) -> Identity:
-    """What a run's files say about it."""
+    """What a run's files say about it; a resumed run keeps the parent of its snapshot."""
     from exphil.train.provenance import provenance
     from exphil.train.session import Identity
 
@@ -203,5 +326,7 @@ def identity(
     fitted = baselines.of_corpus(corpora[0], codec, settings.seats.all_frames)
     games = {"learned": corpora[0].digests, "held_out": corpora[1].digests if corpora[1] else []}
     known = players.as_dict() if settings.players.learn_player_styles else {}
-    page = provenance(config, used, *corpora, known)
+    init = settings.saving.init
+    parent = (str(init) if init else None) if snapshot is None else snapshot["provenance"].get("parent")
+    page = {**provenance(config, used, *corpora, known), "parent": parent}
     return Identity(config, table(settings).fingerprint, fitted, games, page, known, codec.as_dict())

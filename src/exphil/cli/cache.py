@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from exphil.cli.terminal import Terminal, shown_bytes
+from exphil.cli.drawing import shown_bytes
+from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data import kept
 from exphil.errors import DataError

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from exphil.cli.cache import OLD, nothing, opened, parted
-from exphil.cli.terminal import Terminal, shown_age, shown_bytes
+from exphil.cli.drawing import shown_age, shown_bytes
+from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data import kept
 from exphil.files import size_bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from exphil import assemble
-from exphil.cli import evaluate, train
+from exphil.cli import evaluate, prepare, train
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings, jsonable, resolve
 
@@ -40,7 +40,7 @@ def run(settings: Settings) -> int:
     flags = {flag: value if isinstance(value, bool) else str(value) for flag, value in typed.items()}
     places = {name: value for name, value in os.environ.items() if name == "EXPHIL_CHECKPOINTS_DIR"}
     asked = resolve("train", {"--max-files": str(GAMES), **flags, **RECIPE}, places)
-    asked = asked.changed(train.decided(asked), "decided for this run")
+    asked = asked.changed(prepare.decided(asked), "decided for this run")
     code, job, held_out = train.train(terminal, asked, None)
     if code == 0 and held_out is not None:
         from exphil.evaluate.offline import measure

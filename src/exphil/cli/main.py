@@ -29,6 +29,19 @@ MODULES = {  # command -> module:function(settings, **positionals) -> exit code
     "replays stats": "exphil.cli.stats:run",
     "replays parse": "exphil.cli.parse_ahead:run",
     "kmeans": "exphil.cli.kmeans:run",
+    "setup": "exphil.cli.setup:run",
+    "presets": "exphil.cli.presets:run",
+    "find-lr": "exphil.cli.find_lr:run",
+    "list": "exphil.cli.models:run",
+    "info": "exphil.cli.info:run",
+    "compare": "exphil.cli.compare:run",
+    "registry list": "exphil.cli.registry:show_all",
+    "registry show": "exphil.cli.registry:show",
+    "registry tag": "exphil.cli.registry:tag",
+    "registry untag": "exphil.cli.registry:untag",
+    "registry best": "exphil.cli.registry:best",
+    "registry delete": "exphil.cli.registry:delete",
+    "registry lineage": "exphil.cli.registry:lineage",
     "cache list": "exphil.cli.cache_list:show",
     "cache verify": "exphil.cli.cache:verify",
     "cache drop": "exphil.cli.cache:drop",
@@ -45,14 +58,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may be closed
+            sys.stdout.flush()
         return code
     except ExphilError as error:
         return _failed(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _failed("interrupted", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it ends
         return 141
     except Exception as error:
         what = f"this is a defect of exphil, not of your command: {type(error).__name__}: {error}"

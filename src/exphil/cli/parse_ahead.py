@@ -12,8 +12,9 @@ from typing import Any
 
 from exphil import assemble
 from exphil.cli import left_out
+from exphil.cli.drawing import shown_bytes
 from exphil.cli.stop import Stop
-from exphil.cli.terminal import Terminal, shown_bytes
+from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.errors import DataError, OutputError
 from exphil.replays import library

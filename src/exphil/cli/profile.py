@@ -10,7 +10,8 @@ from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 
 if TYPE_CHECKING:
-    from exphil.train.loop import Spent
+    from exphil.train.loop import BatchDone
+    from exphil.train.step import Spent
 
 PARTS = ("waiting for data", "features", "forward and loss", "backward", "clipping and optimiser")
 WORTH_IT = 1.2
@@ -25,6 +26,16 @@ def show(terminal: Terminal, spent: Sequence[Spent]) -> None:
     rows = [[word, f"{1000 * part:.2f}", f"{part / whole:.1%}"] for word, part in zip(PARTS, seconds, strict=True)]
     title = f"Where a step's time goes (medians of {len(spent):,} steps)"
     terminal.table(title, ["part", "milliseconds", "share"], [*rows, ["together", f"{1000 * whole:.2f}", ""]])
+
+
+def detail(terminal: Terminal, event: BatchDone, norms: Sequence[float], spent: Sequence[Spent]) -> None:
+    """With ``--verbose``: where the last updates' time went, and how long their gradients were."""
+    seconds = [sum(part) for part in zip(*spent, strict=True)]
+    whole = max(sum(seconds), 1e-9)
+    shares = ", ".join(f"{word} {part / whole:.1%}" for word, part in zip(PARTS, seconds, strict=True))
+    lengths = f"gradient {median(norms):.3f} ({min(norms):.3f} to {max(norms):.3f})"
+    each = 1000 * whole / len(spent)
+    terminal.detail(f"update {event.updates}: lr {event.lr:.2e}, {lengths}, {each:.1f} ms each: {shares}")
 
 
 def judge_precision(terminal: Terminal, settings: Settings) -> None:

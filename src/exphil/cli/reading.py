@@ -72,6 +72,9 @@ def _forecast(terminal: Terminal, settings: Settings, wanted: Sequence[Source]) 
 def _after(terminal: Terminal, settings: Settings, games: Games, how: library.Reading) -> None:
     if how.store and how.store.trouble:
         terminal.warn(how.store.trouble)
+    if how.store:
+        there = len(games.files)
+        terminal.detail(f"{'cache':<10} {max(there - how.store.written, 0)} of {there} games were kept from before")
     warn_of_programs(terminal, sum(any(loaded.about.programs) for loaded in games.files))
     if settings.choosing.show_quality_stats:
         show_quality(terminal, Counter(loaded.about.quality for loaded in games.files))

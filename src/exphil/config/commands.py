@@ -9,38 +9,50 @@ from exphil.config.groups import (
     Actions,
     Attention,
     Augment,
+    Averaging,
     Balance,
+    Batches,
     Benchmark,
     CacheDir,
     Character,
+    CheckpointsDir,
     Choosing,
     Data,
     Delay,
     Delays,
+    Deleting,
     Errors,
     Features,
     Feeding,
     Keeping,
     Layers,
+    Loss,
     Machine,
     Model,
+    Monitoring,
     Netplay,
+    Order,
     Output,
     Page,
     Players,
     Playing,
+    Probe,
     Profile,
     Quiet,
+    RateSweep,
     Readers,
     Run,
     Saving,
     Scan,
     Seats,
     Sticks,
+    Stopping,
     Store,
+    Tagged,
     Training,
     Validation,
     Verbose,
+    Walking,
     Written,
 )
 from exphil.config.option import options_of
@@ -84,43 +96,19 @@ class Command:
         return tuple(item.name for group in self.groups for item in options_of(group))
 
 
+TRAIN = (
+    *(Data, Seats, Character, Choosing, Netplay, Balance, Errors, Store, Keeping, CacheDir, Feeding, Validation),
+    *(Walking, Features, Players, Actions, Delay, Delays, Augment, Model, Scan, Attention, Training, Batches),
+    *(Averaging, Stopping, Loss, CheckpointsDir, Saving, Layers, Machine, Readers, Run, Monitoring, Profile),
+    *(Quiet, Verbose),
+)
+MODEL = Positional("model", "a run's name, its snapshot or its policy file", str)
 FOLDER = Positional("folder", "folder of replays, one archive of them, or one replay")
 
 COMMANDS: dict[str, Command] = {
     "train": Command(
         "Train a policy from replays by imitation.",
-        (
-            Data,
-            Seats,
-            Character,
-            Choosing,
-            Netplay,
-            Balance,
-            Errors,
-            Store,
-            Keeping,
-            CacheDir,
-            Feeding,
-            Validation,
-            Features,
-            Players,
-            Actions,
-            Delay,
-            Delays,
-            Augment,
-            Model,
-            Scan,
-            Attention,
-            Training,
-            Saving,
-            Layers,
-            Machine,
-            Readers,
-            Run,
-            Profile,
-            Quiet,
-            Verbose,
-        ),
+        TRAIN,
     ),
     "evaluate": Command(
         "Measure how well a policy predicts the players of recorded games.",
@@ -168,6 +156,40 @@ COMMANDS: dict[str, Command] = {
         "Parse every game of a folder and keep it, so that later runs start at once.",
         (Netplay, Errors, Keeping, CacheDir, Readers, Quiet, Verbose, Output),
         (FOLDER,),
+    ),
+    "setup": Command("Ask a few questions and write the command and the file of a training run.", (Machine, Written)),
+    "presets": Command(
+        "List the presets with what they set and how long they would take here.",
+        (Data, Machine, Probe, Quiet, Output),
+        (Positional("name", "presets to show (default: all)", str, many=True),),
+    ),
+    "find-lr": Command(
+        "Try learning rates from small to large on a few batches, once, and say which one to begin with.",
+        (
+            *(RateSweep, Data, Seats, Character, Choosing, Netplay, Balance, Errors, Store, Keeping, CacheDir),
+            *(Features, Actions, Delay, Delays, Augment, Model, Scan, Attention, Training, Loss, Layers, Machine),
+            *(Readers, Quiet, Verbose, Output, Page),
+        ),
+    ),
+    "list": Command("List the runs and policies of a folder.", (CheckpointsDir, Order, Quiet, Output)),
+    "info": Command("Say what a model is: network, training, losses.", (CheckpointsDir, Quiet, Output), (MODEL,)),
+    "compare": Command(
+        "Compare two models: options, games, losses.",
+        (CheckpointsDir, Quiet, Output),
+        (MODEL, Positional("other", "the other one", str)),
+    ),
+    "registry list": Command("List the registered runs.", (CheckpointsDir, Order, Tagged, Quiet, Output)),
+    "registry show": Command("Show one registered run.", (CheckpointsDir, Output), (MODEL,)),
+    "registry tag": Command(
+        "Give a run tags.", (CheckpointsDir, Quiet), (MODEL, Positional("tags", "the tags", str, many=True))
+    ),
+    "registry untag": Command(
+        "Take tags from a run.", (CheckpointsDir, Quiet), (MODEL, Positional("tags", "the tags", str, many=True))
+    ),
+    "registry best": Command("Show the run with the lowest loss.", (CheckpointsDir, Tagged, Output)),
+    "registry delete": Command("Forget a run.", (CheckpointsDir, Deleting, Quiet), (MODEL,)),
+    "registry lineage": Command(
+        "Show what a run was made from and what was made from it.", (CheckpointsDir, Output), (MODEL,)
     ),
     "kmeans": Command(
         "Learn from games which stick positions the classes of a policy should stand for.",

@@ -17,9 +17,10 @@ import yaml
 
 from exphil.config import groups as g
 from exphil.config.commands import COMMANDS
+from exphil.config.judging import Derived, Problem
 from exphil.config.option import Option, nearest, options_by_name
 from exphil.config.presets import PRESETS
-from exphil.config.rules import RULES, Derived, Problem
+from exphil.config.rules import RULES
 from exphil.errors import OptionError
 
 
@@ -48,6 +49,7 @@ class Settings:
     cachedir: g.CacheDir
     feeding: g.Feeding
     validation: g.Validation
+    walking: g.Walking
     features: g.Features
     players: g.Players
     augment: g.Augment
@@ -55,15 +57,26 @@ class Settings:
     scan: g.Scan
     attention: g.Attention
     training: g.Training
+    batches: g.Batches
+    averaging: g.Averaging
+    stopping: g.Stopping
+    loss: g.Loss
+    ratesweep: g.RateSweep
+    checkpointsdir: g.CheckpointsDir
     saving: g.Saving
     layers: g.Layers
     machine: g.Machine
     readers: g.Readers
     run: g.Run
+    probe: g.Probe
+    monitoring: g.Monitoring
     profile: g.Profile
     quiet: g.Quiet
     verbose: g.Verbose
     output: g.Output
+    order: g.Order
+    tagged: g.Tagged
+    deleting: g.Deleting
     page: g.Page
     sticks: g.Sticks
     actions: g.Actions
@@ -245,6 +258,9 @@ class _Reader:
         except yaml.YAMLError as error:
             self.problems.append(f"{source}: is not YAML: {' '.join(str(error).split())}")
             return []
+        except RecursionError:
+            self.problems.append(f"{source}: is nested too deep")
+            return []
         if root is None:
             return []
         if not isinstance(root, yaml.MappingNode):
@@ -253,7 +269,7 @@ class _Reader:
         try:
             pairs = [(_plain(key), _plain(value)) for key, value in root.value]
         except RecursionError:
-            self.problems.append(f"{source}: an alias in it holds itself")
+            self.problems.append(f"{source}: is nested too deep, or an alias in it holds itself")
             return []
         return self.keys(pairs, source, without=("config",))
 
@@ -339,10 +355,16 @@ def _key(word: str) -> str:
     return word.lstrip("-").replace("-", "_")
 
 
-def _plain(node: yaml.Node) -> Any:
-    """The text of a YAML scalar as written, or a list of texts: 1e-4, 007 and yes mean what the converter says."""
+def _plain(node: yaml.Node, depth: int = 3) -> Any:
+    """The text of a YAML scalar as written, or a list of texts: 1e-4, 007 and yes mean what the converter says.
+
+    Raises:
+        RecursionError: lists in lists in lists; a few aliases of aliases would mean a billion values.
+    """
+    if depth == 0 and not isinstance(node, yaml.ScalarNode):
+        raise RecursionError
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item) for item in node.value]
-    return (
-        {_plain(key): _plain(value) for key, value in node.value} if isinstance(node, yaml.MappingNode) else node.value
-    )
+        return [_plain(item, depth - 1) for item in node.value]
+    if isinstance(node, yaml.MappingNode):
+        return {str(_plain(key, depth - 1)): _plain(value, depth - 1) for key, value in node.value}
+    return node.value

@@ -312,7 +312,10 @@ def _words(text: str) -> str:
 
 
 def _path(text: str) -> Path:
-    return Path(_words(text)).expanduser()
+    try:
+        return Path(_words(text)).expanduser()
+    except RuntimeError:
+        raise ValueError(f"'{text}' begins with a user who is not known here") from None
 
 
 _KINDS = {int: "a whole number", float: "a number", bool: "a yes or no", str: "a text", Path: "a path"}

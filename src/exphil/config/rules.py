@@ -8,43 +8,14 @@ problems by ``layers``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
+
+from exphil.config.hints import HINTS
+from exphil.config.idle import EVERY, IDLE, KERNELS, has_no_memory
+from exphil.config.judging import Derived, Problem, Rule, typed
 
 if TYPE_CHECKING:
     from exphil.config.layers import Settings
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something about a combination of options that the user should know."""
-
-    severity: Literal["error", "notice"]
-    text: str
-    fix: str
-
-    @property
-    def notice(self) -> str:
-        """What the user is told when this is no error."""
-        return "" if self.severity == "error" else f"{self.text}; {self.fix}"
-
-
-@dataclass(frozen=True)
-class Derived:
-    """Values that follow from others; ``because`` is their source, ``notice`` is told to the user."""
-
-    values: Mapping[str, Any]
-    because: str
-    notice: str = ""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A judgement, and the options that a command must have for it to apply."""
-
-    needs: tuple[str, ...]
-    judge: Callable[[Settings], Derived | Problem | None]
 
 
 def _temporal_follows_backbone(settings: Settings) -> Derived | Problem | None:
@@ -91,8 +62,6 @@ def _one_way_to_choose_the_seat(settings: Settings) -> Problem | None:
     return None
 
 
-EVERY = {"hybrid": 2, "jamba": 3}
-"""In which every how manieth layer is attention, unless told."""
 JAMBA_LAYERS = 6
 
 
@@ -101,6 +70,18 @@ def _attention_follows_backbone(settings: Settings) -> Derived | None:
     if every is None or settings["attention_every"] is not None:
         return None
     return Derived({"attention_every": every}, f"implied by --backbone {settings['backbone']}")
+
+
+def _layers_of_a_preset_yield(settings: Settings) -> Derived | None:
+    """The layers of a preset are for its own backbone and widths: what a person wrote instead is stronger."""
+    backbone, layers, widths = settings["backbone"], settings["num_layers"], settings["hidden"]
+    if layers is None or not settings.sources["num_layers"].startswith("preset"):
+        return None
+    if typed(settings, "hidden") and len(widths) not in (1, layers):
+        return Derived({"num_layers": None}, "implied by --hidden")
+    if backbone in EVERY and layers < settings["attention_every"]:
+        return Derived({"num_layers": None}, f"implied by --backbone {backbone}")
+    return None
 
 
 def _widths_follow_layers(settings: Settings) -> Derived | None:
@@ -143,9 +124,6 @@ def _heads_share_the_width(settings: Settings) -> Problem | None:
     return Problem("error", text, f"--hidden {fitting}, or another --num-heads")
 
 
-KERNELS = ("chunked_attention", "memory_efficient_attention", "flash_attention")
-
-
 def _one_kernel_of_attention(settings: Settings) -> Problem | None:
     chosen = ["--" + name.replace("_", "-") for name in KERNELS if settings[name]]
     if len(chosen) < 2:
@@ -155,14 +133,14 @@ def _one_kernel_of_attention(settings: Settings) -> Problem | None:
 
 def _layers_match_widths(settings: Settings) -> Problem | None:
     widths, layers = settings["hidden"], settings["num_layers"]
-    if layers is None or len(widths) in (1, layers) or _no_memory(settings):
+    if layers is None or len(widths) in (1, layers) or has_no_memory(settings):
         return None
     text = f"--hidden {','.join(map(str, widths))} is {len(widths)} layers and --num-layers is {layers}"
     return Problem("error", text, f"drop --num-layers, or give one width: --hidden {widths[0]}")
 
 
 def _lanes_take_the_loss_everywhere(settings: Settings) -> Problem | None:
-    if settings["loss_positions"] != "last" or settings["sequence_mode"] != "lanes" or _no_memory(settings):
+    if settings["loss_positions"] != "last" or settings["sequence_mode"] != "lanes" or has_no_memory(settings):
         return None
     text = "--loss-positions last needs windows, and --sequence-mode is lanes, which take the loss at every frame"
     return Problem("error", text, "--sequence-mode windows")
@@ -243,85 +221,53 @@ def _embeddings_are_not_streamed(settings: Settings) -> Problem | None:
     return Problem("error", text, f"drop one of them; --mmap-embeddings without {flag} needs no memory for them either")
 
 
-def _idle(name: str, when: Callable[[Settings], bool], needs: str, *beside: str) -> Rule:
-    """A notice that an option which somebody chose does nothing here; asked where the command has ``beside`` too."""
-
-    def judge(settings: Settings) -> Problem | None:
-        if settings.sources.get("resume", "default") != "default":
-            return None  # what else the run was asked for stands in its snapshot
-        if not (settings.sources[name].startswith(("flag", "file")) and when(settings)):
-            return None
-        return Problem("notice", f"{settings.sources[name]} has no effect", f"it needs {needs}")
-
-    return Rule((name, *beside), judge)
+def _held_out_follows_early_stopping(settings: Settings) -> Derived | Problem | None:
+    if not settings["early_stopping"] or settings["val_split"]:
+        return None
+    if settings.given("val_split"):
+        return Problem("error", "--early-stopping watches held-out games and --val-split 0 holds none out", "drop one")
+    notice = "--early-stopping watches held-out games: --val-split 0.1 is implied"
+    return Derived({"val_split": 0.1}, "implied by --early-stopping", notice)
 
 
-def _no_memory(settings: Settings) -> bool:
-    return bool(settings["backbone"] == "mlp")
+def _snapshots_follow_keep_best(settings: Settings) -> Derived | None:
+    if settings["keep_best"] is None or settings["save_every"] is not None:
+        return None
+    return Derived({"save_every": 1}, "implied by --keep-best")
 
 
-MEMORY = "a backbone with memory, any but mlp"
-IDLE = (
-    _idle("layer_norm", lambda s: s["backbone"] != "mlp", "--backbone mlp"),
-    _idle(
-        "residual",
-        lambda s: s["backbone"] != "mlp" or len(s["hidden"]) < 2,
-        "--backbone mlp of two layers or more",
-    ),
-    *(_idle(name, _no_memory, MEMORY) for name in ("num_layers", "sequence_mode", "feed_forward", "truncate_bptt")),
-    _idle(
-        "truncate_bptt",
-        lambda s: not _no_memory(s) and (s["truncate_bptt"] or 0) >= s["window_size"],
-        "fewer frames than --window-size",
-    ),
-    *(
-        _idle(name, lambda s: s["backbone"] not in ("mamba", "mamba2", "jamba"), "--backbone mamba, mamba2 or jamba")
-        for name in ("state_size", "expand_factor", "conv_size")
-    ),
-    *(
-        _idle(name, lambda s: s["backbone"] not in ("attention", *EVERY), "--backbone attention, hybrid or jamba")
-        for name in ("num_heads", "qk_layernorm", *KERNELS)
-    ),
-    _idle("attention_every", lambda s: s["backbone"] not in EVERY, "--backbone hybrid or jamba"),
-    _idle(
-        "chunk_size",
-        lambda s: not (s["chunked_attention"] or s["memory_efficient_attention"]),
-        "--chunked-attention or --memory-efficient-attention",
-    ),
-    _idle("checkpoint_every", lambda s: not s["gradient_checkpoint"], "--gradient-checkpoint"),
-    _idle("window_size", lambda s: not s["temporal"], "--temporal"),
-    _idle("loss_positions", lambda s: not s["temporal"], "--temporal"),
-    _idle("stride", lambda s: not s["temporal"] or (s["sequence_mode"] == "lanes" and not _no_memory(s)), "windows"),
-    _idle("weight_decay", lambda s: s["optimizer"] in ("adam", "radam"), "--optimizer adamw, lamb or muon"),
-    _idle("decay_steps", lambda s: s["lr_schedule"] == "constant", "another --lr-schedule"),
-    _idle("axis_buckets", lambda s: s["kmeans_centers"] is not None, "equal steps, and --kmeans-centers gives others"),
-    _idle("umi_safe", lambda s: not s["stage_motion"], "--stage-motion: all else is in UMI's frames"),
-    _idle(
-        "frame_delay",
-        lambda s: s["frame_delay_augment"],
-        "a single delay: --frame-delay-augment, which --online-robust turns on, draws many",
-        "frame_delay_augment",
-    ),
-    *(
-        _idle(name, lambda s: not s["frame_delay_augment"], "--frame-delay-augment")
-        for name in ("frame_delay_min", "frame_delay_max")
-    ),
-    *(
-        _idle(name, lambda s: not s["augment"], "--augment")
-        for name in ("mirror_prob", "noise_prob", "noise_scale", "cache_augmented")
-    ),
-    _idle("num_noisy_variants", lambda s: not s["cache_augmented"], "--cache-augmented"),
-    _idle("mmap_path", lambda s: not s["mmap_embeddings"], "--mmap-embeddings"),
-    _idle("prefetch_buffer", lambda s: not s["prefetch"], "--prefetch"),
-    *(
-        _idle(name, lambda s: not s["precompute"], "--precompute", "precompute")
-        for name in ("cache_compress", "cache_dir", "cache")
-    ),
-    *(
-        _idle(name, lambda s: not s["learn_player_styles"], "--learn-player-styles")
-        for name in ("player_registry", "min_player_games", "player_mode")
-    ),
-)
+def _init_is_no_resume(settings: Settings) -> Problem | None:
+    if settings["init"] is None or settings["resume"] is None:
+        return None
+    text = "--init begins a new run with the weights of another and --resume goes on with one"
+    return Problem("error", text, "drop one of them")
+
+
+def _resumed_runs_keep_their_batch(settings: Settings) -> Problem | None:
+    if not settings["auto_batch_size"] or settings["resume"] is None:
+        return None
+    return Problem("error", "--auto-batch-size and --resume: a resumed run keeps its batch", "drop --auto-batch-size")
+
+
+def _resuming_overwrites_nothing(settings: Settings) -> Problem | None:
+    if not settings["overwrite"] or settings["resume"] is None:
+        return None
+    return Problem("error", "--overwrite and --resume: a resumed run goes on in its own files", "drop one of them")
+
+
+def _batches_have_an_order(settings: Settings) -> Problem | None:
+    low, high = settings["auto_batch_min"], settings["auto_batch_max"]
+    if not settings["auto_batch_size"] or low <= high:
+        return None
+    return Problem("error", f"--auto-batch-min {low} is more than --auto-batch-max {high}", "swap or change them")
+
+
+def _rates_have_an_order(settings: Settings) -> Problem | None:
+    low, high = settings["lr_min"], settings["lr_max"]
+    if low < high:
+        return None
+    return Problem("error", f"--lr-min {low:g} is not below --lr-max {high:g}", "swap or change them")
+
 
 RULES: tuple[Rule, ...] = (
     Rule(("mmap_embeddings", "cache_embeddings", "cache_augmented"), _embeddings_follow_mapping),
@@ -332,6 +278,7 @@ RULES: tuple[Rule, ...] = (
     Rule(("temporal", "backbone"), _mlp_has_no_memory),
     Rule(("player_port", "train_character", "dual_port"), _one_way_to_choose_the_seat),
     Rule(("backbone", "attention_every"), _attention_follows_backbone),
+    Rule(("backbone", "hidden", "num_layers", "attention_every"), _layers_of_a_preset_yield),
     Rule(("backbone", "hidden", "num_layers"), _widths_follow_layers),
     Rule(("backbone", "hidden", "num_layers"), _layers_match_widths),
     Rule(("backbone", "hidden", "num_layers", "attention_every"), _attention_is_somewhere),
@@ -349,5 +296,13 @@ RULES: tuple[Rule, ...] = (
         ("cache_embeddings", "cache_augmented", "stream_chunk_size", "stream_chunk_frames"),
         _embeddings_are_not_streamed,
     ),
+    Rule(("early_stopping", "val_split"), _held_out_follows_early_stopping),
+    Rule(("keep_best", "save_every"), _snapshots_follow_keep_best),
+    Rule(("init", "resume"), _init_is_no_resume),
+    Rule(("auto_batch_size", "resume"), _resumed_runs_keep_their_batch),
+    Rule(("auto_batch_min", "auto_batch_max"), _batches_have_an_order),
+    Rule(("lr_min", "lr_max"), _rates_have_an_order),
+    Rule(("overwrite", "resume"), _resuming_overwrites_nothing),
     *IDLE,
+    *HINTS,
 )

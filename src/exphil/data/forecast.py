@@ -5,9 +5,7 @@ A file's size says how many frames it holds well enough: about 330 bytes a frame
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from exphil.replays.sources import Source
@@ -64,19 +62,6 @@ def _bytes(source: Source) -> float:
         return source.path.stat().st_size * UNPACKED.get(source.path.suffix.lower(), 1.0)
     except OSError:
         return 0
-
-
-def free_bytes() -> int | None:
-    """Memory that can be had without swapping; None when the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return int(next(line.split()[1] for line in lines if line.startswith("MemAvailable"))) * 1024
-    except (OSError, StopIteration, ValueError):
-        pass
-    try:  # without swap, and without knowing what the others use: half of what there is
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def _size(count: int) -> str:

@@ -34,9 +34,9 @@ from exphil.features.action import NUM_COMPONENTS
 from exphil.models.policy import Policy
 from exphil.play.agent import Player
 from exphil.train import loop
-from exphil.train.losses import imitation
 from exphil.train.optim import Schedule
 from exphil.train.runtime import computing
+from exphil.train.step import Way
 from exphil.train.validate import held_out_loss
 
 POINTS = 20
@@ -81,10 +81,8 @@ class Built(NamedTuple):
         updates: How many it makes.
         held_out: Walks the games held out.
         watched: Walks some of them, for the curve; the same object when it walks all.
-        carry: Whether a batch goes on where the one before ended.
-        max_grad_norm: Longest gradient.
+        way: How updates are made.
         gc_every: Updates between collections of garbage.
-        precision: What a step computes with.
         players: How its policy plays; opened one after the other when decisions are timed.
     """
 
@@ -94,10 +92,8 @@ class Built(NamedTuple):
     updates: int
     held_out: Loader
     watched: Loader
-    carry: bool
-    max_grad_norm: float
+    way: Way
     gc_every: int
-    precision: str
     players: Mapping[str, Callable[[], Player]]
 
 
@@ -184,7 +180,7 @@ def compete(entry: Entry, build: Build, games: Games) -> Iterator[Begun | Learne
         "frames": int(built.run.frames),
         **speed,
         "parameters": parameters,
-        "saved_bytes": saved_bytes(policy, built.batches.load(0, 0), built.precision),
+        "saved_bytes": saved_bytes(policy, built.batches.load(0, 0), built.way.precision),
         **_timed(built),
     }
     yield Finished(entry, about(entry.backbone, entry.seed, entry.recipe) | result | {"machine": machine()})
@@ -203,11 +199,7 @@ def _said(error: Exception) -> str:
 def _learn(built: Built, curve: list[dict[str, float]]) -> Generator[Learned, None, dict[str, float]]:
     """Train to the end; fills the curve and gives the speed, the first update and all measuring apart."""
     run, every = built.run, ceil(built.updates / POINTS)
-    events = loop.train(
-        run, built.batches, built.schedule, _NO_END,
-        max_grad_norm=built.max_grad_norm, carry=built.carry, validate=None, gc_every=built.gc_every,
-        precision=built.precision,
-    )  # fmt: skip
+    events = loop.train(run, built.batches, built.schedule, _NO_END, built.way, gc_every=built.gc_every)
     spent = {"seconds": 0.0, "cpu_seconds": 0.0}
     timed = loss = frames = 0.0
     try:
@@ -252,7 +244,7 @@ def saved_bytes(policy: Policy, batch: Batch, precision: str = "f32") -> int:
     hooks = torch.autograd.graph.saved_tensors_hooks(see, lambda tensor: tensor)
     with hooks, computing(batch.floats.device, precision):
         log_prob_BTA, _ = policy.score(batch.floats, batch.ids, batch.action, state, batch.is_first)
-        loss = imitation(log_prob_BTA, batch.weight).total  # holds the graph, so that no address is used twice
+        loss = (log_prob_BTA * batch.weight[..., None]).sum()  # holds the graph, so that no address is used twice
     del loss
     return sum(kept.values())
 

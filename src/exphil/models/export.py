@@ -34,7 +34,7 @@ from exphil.files import check_writable, write
 from exphil.game.controller import STICK_STEPS, TRIGGER_STEPS
 from exphil.models.backbone import State
 from exphil.models.embed import Embed
-from exphil.models.graph import ABOUT, FORMAT, INPUTS, NEXT, OUTPUTS, STATE
+from exphil.models.graph import ABOUT, FORMAT, INPUTS, NEXT, OUTPUTS, STATE, sealed
 from exphil.models.head import Head
 from exphil.models.policy import Policy
 
@@ -80,7 +80,7 @@ def export(policy: Policy, path: Path, config: Mapping[str, Any]) -> None:
         raise PolicyError(what, str(path), "play the policy file itself") from error
     entry = proto.metadata_props.add()
     entry.key, entry.value = ABOUT, json.dumps(words)
-    write(path, lambda file: file.write(proto.SerializeToString()), OTHER_PLACE)
+    write(path, lambda file: file.write(sealed(proto.SerializeToString())), OTHER_PLACE)
 
 
 def _graph(decision: _Decision, policy: Policy) -> Any:

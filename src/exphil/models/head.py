@@ -44,6 +44,18 @@ class Choice(NamedTuple):
     log_prob: Tensor
 
 
+class Scored(NamedTuple):
+    """How likely an action was, and how likely the classes beside it.
+
+    Attributes:
+        log_prob: ``(*, 13)``: each component's, given the components before it.
+        spread: ``(*, 13)``: the mean log-probability of all classes of each component, given the same.
+    """
+
+    log_prob: Tensor
+    spread: Tensor
+
+
 class Head(nn.Module):
     """The autoregressive head.
 
@@ -85,6 +97,24 @@ class Head(nn.Module):
             action: int64 ``(*, 13)``.
         """
         return self._walk(features, previous, *(lambda index, _: action[..., index],) * 2)
+
+    def spread(self, features: Tensor, previous: Tensor, action: Tensor) -> Scored:
+        """``score`` and, from the same walk, the mean log-probability of all classes; arguments as there."""
+        logits: list[Tensor] = []
+        means: list[Tensor] = []
+
+        def press(index: int, logit: Tensor) -> Tensor:
+            logits.append(logit)
+            return action[..., index]
+
+        def pick(index: int, log_probs: Tensor) -> Tensor:
+            means.append(log_probs.mean(-1))
+            return action[..., index]
+
+        log_prob = self._walk(features, previous, press, pick).log_prob
+        logit = torch.stack(logits, -1)
+        pressed_or_not = (functional.logsigmoid(logit) + functional.logsigmoid(-logit)) / 2
+        return Scored(log_prob, torch.cat([pressed_or_not, torch.stack(means, -1)], -1))
 
     def sample(self, features: Tensor, previous: Tensor, uniform: Tensor | None = None) -> Choice:
         """Draw an action by inverting each component's distribution function.

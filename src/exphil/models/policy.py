@@ -5,7 +5,7 @@ Pure: state goes in and comes out. Shapes: B batch, T time, F floats, I ids, A c
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from exphil.features.action import Codec
 from exphil.features.observation import Table
 from exphil.models.backbone import Backbone, State, restart
 from exphil.models.embed import Embed
-from exphil.models.head import Choice, Head
+from exphil.models.head import Choice, Head, Scored
 
 
 class Policy(nn.Module):
@@ -46,16 +46,42 @@ class Policy(nn.Module):
         features_BTD, state = self.backbone(self.embed(floats_BTF, ids_BTI), state, is_first_BT)
         return features_BTD, self.codec.encode_floats(floats_BTF[..., self.table.held]), state
 
+    @overload
     def score(
         self, floats_BTF: Tensor, ids_BTI: Tensor, action_BTA: Tensor, state: State, is_first_BT: Tensor | None
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Tensor, State]: ...
+
+    @overload
+    def score(
+        self,
+        floats_BTF: Tensor,
+        ids_BTI: Tensor,
+        action_BTA: Tensor,
+        state: State,
+        is_first_BT: Tensor | None,
+        *,
+        spread: Literal[True],
+    ) -> tuple[Scored, State]: ...
+
+    def score(
+        self,
+        floats_BTF: Tensor,
+        ids_BTI: Tensor,
+        action_BTA: Tensor,
+        state: State,
+        is_first_BT: Tensor | None,
+        *,
+        spread: bool = False,
+    ) -> tuple[Tensor | Scored, State]:
         """Log-probability of the given actions, and the state afterwards.
 
-        Where there are fewer actions than frames they answer the last frames.
+        Where there are fewer actions than frames they answer the last frames. With ``spread`` it comes as a ``Scored``,
+        ``(log_prob_BTA, spread_BTA)``: beside it the mean log-probability of all classes of every component.
         """
         features_BTD, previous_BTA, state = self.features(floats_BTF, ids_BTI, state, is_first_BT)
         last = slice(-action_BTA.shape[1], None)
-        return self.head.score(features_BTD[:, last], previous_BTA[:, last], action_BTA).log_prob, state
+        seen = features_BTD[:, last], previous_BTA[:, last], action_BTA
+        return self.head.spread(*seen) if spread else self.head.score(*seen).log_prob, state
 
     def forward(
         self, floats_BTF: Tensor, ids_BTI: Tensor, state: State, is_first_BT: Tensor | None, uniform_BTA: Tensor | None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from exphil.errors import PolicyError, extra
 from exphil.features.action import NUM_BUTTONS, NUM_COMPONENTS, Codec
-from exphil.models.graph import ABOUT, FORMAT, INPUTS, NEXT, OUTPUTS, STATE
+from exphil.models.graph import ABOUT, FORMAT, INPUTS, NEXT, OUTPUTS, STATE, check_seal
 
 Leaves = tuple[NDArray[Any], ...]
 Values = tuple[Any, ...]
@@ -193,6 +193,7 @@ def _opened(runtime: Any, path: Path, options: Any) -> tuple[Any, dict[str, Any]
     except OSError as error:
         raise PolicyError(f"cannot be read ({error.strerror})", where, fix) from None
     try:
+        check_seal(graph)
         session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         words = json.loads(session.get_modelmeta().custom_metadata_map[ABOUT])
     except Exception as error:  # a damaged file can raise anything here

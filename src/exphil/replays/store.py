@@ -120,6 +120,11 @@ class Store:
         self._checked: set[str] = set()
         self._index = Index(folder / "files.sqlite")
 
+    @property
+    def written(self) -> int:
+        """Games that were put here by this object."""
+        return len(self._written)
+
     def key(self, digest: str) -> str:
         """The name of a game: the hash of its file's bytes, the layout, the rollback choice."""
         return f"{digest}-{LAYOUT}-{self.rollbacks}"

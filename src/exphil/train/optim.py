@@ -19,23 +19,32 @@ numbers)."""
 
 
 def schedule(
-    kind: Literal["constant", "cosine", "linear", "exponential"], lr: float, warmup: int, decay: int | None, total: int
+    kind: Literal["constant", "cosine", "linear", "exponential", "cosine_restarts"],
+    lr: float,
+    warmup: int,
+    decay: int | None,
+    total: int,
+    restarts: tuple[int, int] = (1000, 2),
 ) -> Schedule:
     """The learning rate as a pure function of the update.
 
     Args:
-        kind: How it falls after the warm-up: not at all, to 0 along half a cosine, to 0 on a line, or by a constant
-            factor.
+        kind: How it falls after the warm-up: not at all, to 0 along half a cosine, to 0 on a line, by a constant
+            factor, or to 0 along half a cosine again and again (SGDR: Loshchilov and Hutter 2017).
         lr: The rate after warm-up.
         warmup: Updates over which it rises from near 0 in equal steps.
         decay: Updates from the start until cosine and line reach 0; None means ``total``.
         total: Updates of the whole run.
+        restarts: Of ``cosine_restarts``: updates of the first cosine, and how many times as long as the one before
+            every further one is.
     """
     horizon = max((total if decay is None else decay) - warmup, 1)
 
     def rate(update: int) -> float:
         if update < warmup:
             return lr * (update + 1) / warmup
+        if kind == "cosine_restarts":
+            return lr * 0.5 * (1 + math.cos(math.pi * _turn(update - warmup, *restarts)))
         done = min((update - warmup) / horizon, 1.0)
         if kind == "cosine":
             return lr * 0.5 * (1 + math.cos(math.pi * done))
@@ -46,6 +55,13 @@ def schedule(
         return lr
 
     return rate
+
+
+def _turn(update: int, period: int, times: int) -> float:
+    """How much of its cosine is behind an update, [0, 1)."""
+    while update >= period:
+        update, period = update - period, period * times
+    return update / period
 
 
 class Together:

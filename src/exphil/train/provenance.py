@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from exphil import __version__
 from exphil.data.corpus import Corpus
 from exphil.errors import DataError
 from exphil.game.ids import character_name
@@ -57,6 +58,7 @@ def provenance(
     named = config["characters"] or ([config["train_character"]] if config["train_character"] else None)
     return {
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "exphil_version": __version__,
         **config,
         "hidden_sizes": config["hidden"],
         "characters": named,

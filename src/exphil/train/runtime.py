@@ -29,9 +29,9 @@ def device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def set_threads(threads: int | None) -> int:
-    """Pin torch's threads: the number wanted, else the cores that this process may use."""
-    torch.set_num_threads(threads or cores())
+def set_threads(threads: int | None, neighbours: int = 1) -> int:
+    """Pin torch's threads: the number wanted, else the cores that this process may use, shared with its neighbours."""
+    torch.set_num_threads(threads or max(cores() // neighbours, 1))
     return torch.get_num_threads()
 
 
@@ -81,6 +81,13 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left, on a GPU or in main memory."""
+    words = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", "can't start new thread")
+    said = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(word in said for word in words)
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

@@ -1,79 +1,42 @@
 """A run with its files: the loop, and what is saved when.
 
 Every epoch writes ``NAME.pt``, ``NAME_policy.safetensors`` and ``NAME_config.json``; the best epoch so far also
-``NAME_best…``; a stop that was asked for writes ``NAME_interrupt.pt``. Events of the loop pass through; ``Saved`` and
-``Interrupted`` are added.
+``NAME_best…``; every so many epochs ``NAME_epoch_0005…``, every so many batches ``NAME_batch…``; a stop that was asked
+for ``NAME_interrupt…``. A thread writes them while training goes on (``train.background``). Events of the loop pass
+through; ``Saved`` and ``Interrupted`` are added. What can go wrong: a file cannot be written; the loop's own errors,
+which leave with the last good snapshot and what to change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exphil.errors import OutputError
-from exphil.files import check_writable
+from exphil.errors import ExphilError
 from exphil.train import checkpoint
-from exphil.train.loop import EpochDone, Event, Run
-
-
-@dataclass(frozen=True)
-class RunFiles:
-    """The paths of one run; all of them begin with the snapshot's name."""
-
-    snapshot: Path
-
-    @staticmethod
-    def at(path: Path) -> RunFiles:
-        """The run whose snapshot stands at a path; ``.pt`` is added when missing."""
-        return RunFiles(path if path.suffix == ".pt" else path.with_name(path.name + ".pt"))
-
-    @staticmethod
-    def of_snapshot(path: Path) -> RunFiles:
-        """The run that a snapshot belongs to: its last, its best or an interrupted one."""
-        name = RunFiles.at(path).snapshot.stem
-        return RunFiles(path.with_name(name.removesuffix("_best").removesuffix("_interrupt") + ".pt"))
-
-    def beside(self, ending: str) -> Path:
-        """``NAME`` with another ending in the same folder."""
-        return self.snapshot.with_name(self.snapshot.stem + ending)
-
-    @property
-    def policy(self) -> Path:
-        """``NAME_policy.safetensors``."""
-        return self.beside("_policy.safetensors")
-
-    @property
-    def metrics(self) -> Path:
-        """``NAME_metrics.jsonl``."""
-        return self.beside("_metrics.jsonl")
-
-    def check_new(self) -> None:
-        """Refuse to write over another run.
-
-        Raises:
-            OutputError: a file of a run of this name exists, or the folder cannot be written.
-        """
-        for path in (self.snapshot, self.beside("_interrupt.pt"), self.beside("_best.pt"), self.policy, self.metrics):
-            if not path.exists():
-                continue
-            found = path.stat()
-            when = datetime.fromtimestamp(found.st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
-            raise OutputError(
-                f"already exists ({found.st_size / 1e6:.1f} MB, {when})",
-                str(path),
-                "choose another --name, or --resume it",
-            )
-        check_writable(self.snapshot, checkpoint.OTHER_PLACE)
+from exphil.train.background import Writer
+from exphil.train.loop import BatchDone, Event, Run
+from exphil.train.ranks import Ranks
+from exphil.train.runfiles import RunFiles
+from exphil.train.step import MemoryFullError, NotFiniteError
 
 
 class Saved(NamedTuple):
-    """A snapshot and its policy file were written."""
+    """A snapshot and its policy file are on the disk.
+
+    Attributes:
+        path: The snapshot.
+        best: Whether it is that of the best epoch.
+        paused: Seconds that the loop stood still for it.
+    """
 
     path: Path
     best: bool
+    paused: float
 
 
 class Interrupted(NamedTuple):
@@ -95,19 +58,49 @@ class Identity:
     actions: Mapping[str, Any] = field(default_factory=dict)  # the codec of actions
 
 
-def save(run: Run, files: RunFiles, identity: Identity, ending: str = "") -> Path:
-    """Write snapshot, policy file and provenance page.
+@dataclass(frozen=True)
+class Keep:
+    """Which snapshots there are beside the last.
+
+    Attributes:
+        best: That of the best epoch.
+        every: One of its own every so many epochs.
+        every_batches: One that is written anew every so many updates.
+        most: Of those of ``every`` only so many, the best.
+    """
+
+    best: bool = True
+    every: int | None = None
+    every_batches: int | None = None
+    most: int | None = None
+
+    def endings(self, event: Event) -> list[str]:
+        """What is added to the run's name for the snapshots that are due after an event."""
+        if isinstance(event, BatchDone):
+            return ["_batch"] if self.every_batches and event.updates % self.every_batches == 0 else []
+        own = f"_epoch_{event.epoch:04}"
+        kept = {"": True, "_best": self.best and event.improved, own: self.every and event.epoch % self.every == 0}
+        return [ending for ending, due in kept.items() if due]
+
+
+def written(snapshot: Mapping[str, Any], files: RunFiles, identity: Identity) -> None:
+    """Write snapshot, policy file, policy file of the average, and provenance page.
+
+    Args:
+        snapshot: Of the run.
+        files: Where.
+        identity: What the files say.
 
     Raises:
         OutputError: one of them cannot be written.
     """
-    target = RunFiles(files.beside(f"{ending}.pt"))
+    run = snapshot["run"]
     training = {
-        **{key: identity.provenance[key] for key in ("name", "seed") if key in identity.provenance},
-        "epochs_done": run.epoch,
-        "updates": run.updates,
-        "frames": run.frames,
-        "history": run.history,
+        **{key: identity.provenance[key] for key in ("name", "seed", "parent") if key in identity.provenance},
+        "epochs_done": run["epoch"],
+        "updates": run["updates"],
+        "frames": run["frames"],
+        "history": run["history"],
         **identity.games,
     }
     words: dict[str, Any] = {
@@ -118,22 +111,72 @@ def save(run: Run, files: RunFiles, identity: Identity, ending: str = "") -> Pat
         "players": dict(identity.players),
         "actions": dict(identity.actions),
     }
-    checkpoint.save_snapshot(target.snapshot, {**run.snapshot(), **words, "provenance": dict(identity.provenance)})
-    checkpoint.save_policy(target.policy, checkpoint.PolicyFile(weights=run.policy.state_dict(), **words))
-    last = run.history[-1] if run.history else {}
+    checkpoint.save_snapshot(files.snapshot, {**snapshot, **words, "provenance": dict(identity.provenance)})
+    checkpoint.save_policy(files.policy, checkpoint.PolicyFile(weights=snapshot["policy"], **words))
+    if snapshot["average"]:
+        averaged = {**words, "training": training | {"average": True}}
+        checkpoint.save_policy(files.average, checkpoint.PolicyFile(weights=snapshot["average"], **averaged))
+    last = run["history"][-1] if run["history"] else {}
     results = {
         "final_training_loss": last.get("train"),
         "final_validation_loss": last.get("validation"),
-        "epochs_done": run.epoch,
-        "updates": run.updates,
-        "total_time_seconds": round(run.seconds, 1),
+        "epochs_done": run["epoch"],
+        "updates": run["updates"],
+        "total_time_seconds": round(run["seconds"], 1),
     }
-    checkpoint.save_json(target.beside("_config.json"), {**identity.provenance, **results})
-    return target.snapshot
+    checkpoint.save_json(files.page, {**identity.provenance, **results})
+
+
+class _Saver:
+    """Copies a run and has it written; only the first process writes."""
+
+    def __init__(self, run: Run, files: RunFiles, identity: Identity, keep: Keep, ranks: Ranks) -> None:
+        self._run, self._files, self._identity, self._keep, self._ranks = run, files, identity, keep, ranks
+        self._writer: Writer[tuple[list[str], float]] = Writer()
+
+    def save(self, endings: Sequence[str]) -> None:
+        """One snapshot under several names; the loop goes on when it is copied."""
+        began = time.perf_counter()
+        snapshot = self._run.snapshot(self._ranks)
+        if not self._ranks.is_first:
+            return
+        copy, names = self._writer.copied(snapshot), list(endings)
+        self._writer.submit(lambda: self._write(copy, names), (names, time.perf_counter() - began))
+
+    def _write(self, snapshot: Mapping[str, Any], endings: Sequence[str]) -> None:
+        for ending in endings:
+            written(snapshot, self._files.variant(ending), self._identity)
+        if self._keep.most:
+            self._prune(snapshot["run"]["history"], self._keep.most)
+
+    def _prune(self, history: Sequence[Mapping[str, float]], most: int) -> None:
+        """Of the snapshots of single epochs keep the best ones."""
+        losses = {int(line["epoch"]): line.get("validation", line["train"]) for line in history}
+        there = {epoch: self._files.variant(f"_epoch_{epoch:04}") for epoch in losses}
+        kept = sorted((epoch for epoch in losses if there[epoch].snapshot.exists()), key=lambda epoch: losses[epoch])
+        for epoch in kept[most:]:
+            there[epoch].remove()
+
+    def done(self, *, wait: bool = False) -> Iterator[Saved]:
+        """What is on the disk since this was last asked."""
+        for endings, paused in self._writer.finished(wait=wait):
+            for ending in endings:
+                yield Saved(self._files.variant(ending).snapshot, ending == "_best", paused)
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def session(
-    events: Iterator[Event], run: Run, files: RunFiles, identity: Identity, *, save_best: bool, stop: Callable[[], bool]
+    events: Iterator[Event],
+    run: Run,
+    files: RunFiles,
+    identity: Identity,
+    *,
+    keep: Keep,
+    stop: Callable[[], bool],
+    ranks: Ranks,
+    resumed: Path | None = None,
 ) -> Iterator[Event | Saved | Interrupted]:
     """Pass events through and save when it is time; ends after an interruption.
 
@@ -142,15 +185,52 @@ def session(
         run: The run.
         files: Where it is saved.
         identity: What its files say.
-        save_best: Also keep the best epoch.
+        keep: Which snapshots there are beside the last.
         stop: Asked after every event: whether to save and stop.
+        ranks: The processes of the run.
+        resumed: The snapshot that it went on from.
+
+    Raises:
+        ExphilError: of the loop, with the last good snapshot and what to change; a file that cannot be written.
     """
-    for event in events:
-        yield event
-        if isinstance(event, EpochDone):
-            yield Saved(save(run, files, identity), best=False)
-            if save_best and event.improved:
-                yield Saved(save(run, files, identity, "_best"), best=True)
-        if stop():
-            yield Interrupted(save(run, files, identity, "_interrupt"))
-            return
+    saver, last, began = _Saver(run, files, identity, keep, ranks), resumed, run.updates
+    try:
+        for event in events:
+            yield event
+            if endings := keep.endings(event):
+                saver.save(endings)
+            for saved in saver.done():
+                last = saved.path
+                yield saved
+            if ranks.sum_values([float(stop())])[0]:
+                saver.save(["_interrupt"])
+                yield from saver.done(wait=True)
+                yield Interrupted(files.variant("_interrupt").snapshot)
+                return
+        yield from saver.done(wait=True)
+    except NotFiniteError as error:
+        raise _with_remedy(error, last or _newest(saver), f"--lr {identity.config['lr'] / 3:.2g}") from error
+    except MemoryFullError as error:
+        if run.updates > began and ranks.world == 1:  # what it had learned is still there
+            with contextlib.suppress(RuntimeError, MemoryError):
+                saver.save(["_interrupt"])
+        batch, slices = identity.config["batch_size"], identity.config["accumulation_steps"]
+        smaller = f"--batch-size {max(batch // 2, 1)} --accumulation-steps {slices * 2}"
+        raise _with_remedy(error, _newest(saver) or last, smaller) from error
+    finally:
+        saver.close()
+
+
+def _newest(saver: _Saver) -> Path | None:
+    """The snapshot that was written last, once all are written."""
+    found = list(saver.done(wait=True))
+    return found[-1].path if found else None
+
+
+def _with_remedy(error: ExphilError, last: Path | None, change: str) -> ExphilError:
+    """The same error with the last good snapshot and the option to change."""
+    others = "or a lower --max-grad-norm" if isinstance(error, NotFiniteError) else "or --gradient-checkpoint"
+    if last is None:
+        return type(error)(error.what, error.where, f"nothing was saved yet; begin again with {change}, {others}")
+    fix = f"the last good snapshot is {last}: exphil train --resume {last} {change}, {others}"
+    return type(error)(error.what, error.where, fix)

@@ -73,7 +73,9 @@ class Choosing:
     characters: tuple[str, ...] = option(
         (), "only games in which one of these characters plays", parse=_character, metavar="NAME,..."
     )
-    stages: tuple[str, ...] = option((), "only games on one of these stages", parse=_stage, metavar="NAME,...")
+    stages: tuple[str, ...] = option(
+        (), "only games on one of these stages", parse=_stage, aliases=("--stage",), metavar="NAME,..."
+    )
     min_quality: int | None = option(
         None, "only games whose quality is at least this, 0 to 100 (default: all)", check=between(0, 100)
     )
@@ -171,3 +173,14 @@ class Validation:
 
     title: ClassVar[str] = "Data"
     val_split: float = option(0.0, "share of the games held out for validation", check=from_up_to(0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walking:
+    """How held-out games are walked."""
+
+    title: ClassVar[str] = "Data"
+    val_concurrency: int = option(
+        4, "parts of the held-out games that are walked at the same time, as far as there are threads",
+        check=between(1, 64),
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from exphil.config.option import above, at_least, between, each, from_up_to, option
 from exphil.config.spans import span, spelled
+from exphil.config.weights import spelled_weight
 from exphil.game.time import MAX_DELAY
 
 AXIS_BUCKET_CHOICES = (2, 4, 8, 10, 16, 20, 32, 40, 80, 160)
@@ -227,13 +228,20 @@ class Training:
     lr: float = option(1e-4, "learning rate", check=above(0), aliases=("--learning-rate",))
     optimizer: str = option("adam", "the optimiser", choices=("adam", "adamw", "radam", "lamb", "muon"))
     weight_decay: float = option(1e-5, "weight decay of adamw, lamb and muon", check=at_least(0))
+    accumulation_steps: int = option(
+        1, "batches whose gradients make one step: as one batch so many times as large", check=at_least(1)
+    )
     lr_schedule: str = option(
-        "constant", "how the learning rate changes", choices=("constant", "cosine", "linear", "exponential")
+        "constant",
+        "how the learning rate changes",
+        choices=("constant", "cosine", "linear", "exponential", "cosine_restarts"),
     )
     warmup_steps: int = option(1, "steps over which the learning rate rises to its value", check=at_least(0))
     decay_steps: int | None = option(
         None, "step at which the schedule ends (default: the run's last step)", check=at_least(1)
     )
+    restart_period: int = option(1000, "steps of the first cosine of --lr-schedule cosine_restarts", check=at_least(1))
+    restart_mult: int = option(2, "how many times as long every further cosine is", check=at_least(1))
     precision: str = option(
         "f32",
         "numbers that a step computes with; weights and optimiser stay f32",
@@ -244,6 +252,70 @@ class Training:
     checkpoint_every: int = option(1, "layers that --gradient-checkpoint computes again together", check=at_least(1))
     max_grad_norm: float = option(1.0, "longest gradient before it is shortened; 0 is off", check=at_least(0))
     seed: int | None = option(None, "seed of everything random (default: drawn and printed)", check=at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """What the loss makes of rare and hard actions."""
+
+    title: ClassVar[str] = "Loss"
+    focal_loss: bool = option(False, "weigh what is predicted well less: the focal loss, for rare actions")
+    focal_gamma: float = option(2.0, "how much less; 0 is the plain loss", check=between(0, 10))
+    label_smoothing: float = option(
+        0.0, "share of the target spread over all classes of sticks and trigger, never of buttons",
+        check=from_up_to(0, 1),
+    )  # fmt: skip
+    button_weights: tuple[str, ...] = option(
+        (), "how many times a press of a button counts (default: once)", parse=spelled_weight, metavar="z=12,l=4"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Averaging:
+    """A second set of weights: the average of the run's."""
+
+    title: ClassVar[str] = "Training"
+    ema: bool = option(
+        False, "average the weights over the steps; the average is validated, and saved as a policy of its own"
+    )
+    ema_decay: float = option(0.999, "share of the average that a step leaves as it is", check=from_up_to(0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopping:
+    """When a run ends before its last epoch."""
+
+    title: ClassVar[str] = "Training"
+    early_stopping: bool = option(
+        False, "stop when the held-out loss gets no better; without --val-split holds out a tenth of the games"
+    )
+    patience: int = option(5, "epochs without improvement that --early-stopping waits for", check=at_least(1))
+    min_delta: float = option(0.01, "nats that count as an improvement for --early-stopping", check=at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches:
+    """The batch that the machine holds."""
+
+    title: ClassVar[str] = "Training"
+    auto_batch_size: bool = option(
+        False, "try steps of more and more rows, and take the batch that is fastest and fits into the memory"
+    )
+    auto_batch_min: int = option(32, "least batch that --auto-batch-size tries", check=at_least(1))
+    auto_batch_max: int = option(4096, "largest batch that --auto-batch-size tries", check=at_least(1))
+    auto_batch_backoff: float = option(
+        0.8, "share of the free memory that --auto-batch-size may fill", check=from_up_to(0.05, 1.0001)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSweep:
+    """Which learning rates exphil find-lr tries."""
+
+    title: ClassVar[str] = "Learning rate"
+    lr_min: float = option(1e-6, "smallest learning rate that is tried", check=above(0))
+    lr_max: float = option(1.0, "largest learning rate that is tried", check=above(0))
+    lr_steps: int = option(100, "steps from the smallest to the largest", check=at_least(10))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from exphil.config.groups.policy import Model
-from exphil.config.option import Check, at_least, option, options_of
+from exphil.config.option import Check, at_least, between, option, options_of
 from exphil.config.presets import PRESETS
 
 plain_name = Check(
@@ -19,17 +19,44 @@ _BACKBONE = next(found for found in options_of(Model) if found.name == "backbone
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckpointsDir:
+    """Where runs are kept."""
+
+    title: ClassVar[str] = "Saving"
+    checkpoints_dir: Path = option(
+        Path("./checkpoints"), "folder of snapshots", env="EXPHIL_CHECKPOINTS_DIR", metavar="FOLDER"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Saving:
     """What is written, and where."""
 
     title: ClassVar[str] = "Saving"
     name: str | None = option(None, "name of the run (default: made from its time)", check=plain_name)
     checkpoint: Path | None = option(None, "output path of the snapshot", metavar="FILE")
-    checkpoints_dir: Path = option(
-        Path("./checkpoints"), "folder of snapshots", env="EXPHIL_CHECKPOINTS_DIR", metavar="FOLDER"
-    )
     resume: Path | None = option(None, "snapshot to continue from", metavar="FILE")
+    init: Path | None = option(
+        None, "policy whose weights and network the run begins with: fine-tuning", metavar="FILE"
+    )
     save_best: bool = option(True, "keep the best snapshot beside the last")
+    save_every: int | None = option(
+        None, "also keep a snapshot of its own every so many epochs", check=at_least(1), metavar="N"
+    )
+    save_every_batches: int | None = option(
+        None, "also write one snapshot anew every so many batches", check=at_least(1), metavar="N"
+    )
+    keep_best: int | None = option(
+        None, "of the snapshots of --save-every (by default of every epoch) keep the best N", check=at_least(1),
+        metavar="N",
+    )  # fmt: skip
+    overwrite: bool = option(False, "write over a run of the same name, which is an error otherwise")
+    backup: bool = option(True, "keep what --overwrite and --resume write over as FILE.bak")
+    backup_count: int = option(3, "versions that --backup keeps: FILE.bak, FILE.bak.1 and so on", check=at_least(1))
+    register: bool = option(True, "list the run in registry.json of --checkpoints-dir")
+    save_config: Path | None = option(
+        None, "also write every option of this call as a file for --config", metavar="FILE"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +99,18 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Monitoring:
+    """Who else hears of the numbers of a run; NAME_metrics.jsonl always does."""
+
+    title: ClassVar[str] = "Monitoring"
+    wandb: bool = option(False, "log to Weights & Biases, on disk alone when there is no network (extra wandb)")
+    wandb_project: str = option("exphil", "project of --wandb and --trackio", env="EXPHIL_WANDB_PROJECT")
+    wandb_name: str | None = option(None, "name of the run there (default: --name)")
+    tensorboard: bool = option(False, "log for TensorBoard, beside the snapshot (extra tensorboard)")
+    trackio: bool = option(False, "log to trackio, on this machine alone (extra trackio)")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """Where time goes."""
 
@@ -84,7 +123,7 @@ class Quiet:
     """Less talk."""
 
     title: ClassVar[str] = "Running"
-    quiet: bool = option(False, "print warnings and errors only")
+    quiet: bool = option(False, "print errors only")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +131,7 @@ class Verbose:
     """More talk."""
 
     title: ClassVar[str] = "Running"
-    verbose: bool = option(False, "print more detail")
+    verbose: bool = option(False, "print more: times, memory, gradients, what caches gave")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +160,7 @@ class Written:
     output: Path | None = option(
         None,
         "kmeans: file to write the centres to, as JSON whatever its name; benchmark: folder of its results and their "
-        "page (default: ./checkpoints)",
+        "page (default: ./checkpoints); setup: file of the answers, for --config",
         metavar="PATH",
     )
 
@@ -150,3 +189,38 @@ class Benchmark:
         choices=("reference", "fast"),
     )
     continue_on_error: bool = option(False, "when a backbone fails, say so and go on with the others")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """In which order runs are listed."""
+
+    title: ClassVar[str] = "Output"
+    sort: str = option("date", "what runs are listed by", choices=("date", "size", "name", "loss"))
+    reverse: bool = option(False, "the other way round")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tagged:
+    """Which runs of the registry are meant."""
+
+    title: ClassVar[str] = "Registry"
+    tagged: str | None = option(None, "only runs with this tag", metavar="TAG")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deleting:
+    """What goes with an entry."""
+
+    title: ClassVar[str] = "Registry"
+    files: bool = option(False, "remove the files of the run as well")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """How long the machine is tried."""
+
+    title: ClassVar[str] = "Running"
+    probe_seconds: float = option(
+        5.0, "seconds to try this machine for an estimate of times; 0 gives none", check=between(0, 60)
+    )

@@ -1,0 +1,95 @@
+"""What is said of a training run before it begins and after it ended, and the files that say it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exphil import assemble, files
+from exphil.cli import told
+from exphil.cli.counting import games
+from exphil.cli.ending import Ended, ending
+from exphil.cli.terminal import Terminal
+from exphil.config.layers import Settings
+from exphil.data.corpus import Corpus
+
+if TYPE_CHECKING:
+    from exphil.assemble import Job
+    from exphil.train.ranks import Ranks
+
+CURVES = {"train": "train", "validation": "held out"}
+
+
+def run(
+    terminal: Terminal,
+    settings: Settings,
+    job: Job,
+    corpora: tuple[Corpus, Corpus | None],
+    threads: int,
+    ranks: Ranks,
+) -> None:
+    """What it is: games, network, what it sees and presses, how long."""
+    learned, held = corpora
+    parameters = sum(parameter.numel() for parameter in job.run.policy.parameters())
+    kept = f", {games(held.games)} held out" if held else ", none held out (--val-split 0.1 would hold out a tenth)"
+    where = f"on {job.run.device.type} with {threads} threads"
+    each = f"{where}, each of {ranks.world} processes" if ranks.world > 1 else where
+    rows = settings["batch_size"] * settings["accumulation_steps"]
+    slices = f", in {settings['accumulation_steps']} slices" if settings["accumulation_steps"] > 1 else ""
+    for word, text in {
+        "run": settings["name"],
+        "seed": f"{settings['seed']} (use --seed {settings['seed']} to reproduce)",
+        "data": f"{games(learned.games)}, {learned.decisions.sum():,} decisions{kept}",
+        "policy": f"{settings['backbone']}, {parameters:,} parameters, {each}",
+        "sees": told.sees(job.run.policy.table),
+        "presses": told.presses(job.run.policy.codec.classes),
+        "answers": told.answers(assemble.delays(settings)),
+        "updates": f"{job.updates - job.run.updates:,} in {settings['epochs'] - job.run.epoch} epochs, "
+        f"{rows} rows each{slices}",
+    }.items():
+        terminal.say(f"{word:<10} {text}")
+    if settings.saving.save_best and not held:
+        terminal.say(f"{'best':<10} by the training loss, because no games are held out")
+    if settings.players.learn_player_styles:
+        _styles(terminal, job, learned)
+
+
+def _styles(terminal: Terminal, job: Job, learned: Corpus) -> None:
+    known = sum(job.players.number(entry.player) > 0 for entry in learned.entries)
+    seats = f"{known} of {len(learned.entries)} seats are theirs"
+    terminal.say(f"{'styles':<10} {len(job.players.players)} players known, {seats}")
+    if not known:
+        terminal.warn("nobody in these games is known by connect code or tag: there is no style to learn")
+
+
+def write_config(terminal: Terminal, path: Path, text: str) -> None:
+    """Write the options of a run for ``--config``.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    files.write(path, lambda file: file.write(text.encode()), "choose another --save-config")
+    terminal.say(f"wrote {path}; --config {path} gives these options again")
+
+
+def ended(terminal: Terminal, settings: Settings, job: Job, seconds: float) -> None:
+    """What it came to: the curves of its losses, and the last lines."""
+    run, planned = job.run, settings["epochs"]
+    if len(run.history) > 1:
+        names = [name for name in CURVES if any(name in line for line in run.history)]
+        curves = {CURVES[name]: [line.get(name, float("nan")) for line in run.history] for name in names}
+        terminal.graph("Loss, nats per decision", curves)
+    best = job.files.variant("_best").policy
+    losses = [line.get("validation", line["train"]) for line in run.history]
+    numbers = run.epoch, planned, run.updates, run.frames, losses, run.best, run.epoch < planned
+    for line in ending(
+        Ended(seconds, *numbers, job.files.policy, best if best.exists() else None), terminal.shows_sparks
+    ):
+        terminal.say(line, whole=True)
+
+
+def registered(terminal: Terminal, settings: Settings, job: Job) -> None:
+    """List the run in the registry of its folder; what is wrong with that is told and stops nothing."""
+    trouble = assemble.register(settings, job)
+    if trouble:
+        terminal.warn(trouble)

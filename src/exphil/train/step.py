@@ -100,7 +100,6 @@ def update(run: Run, loader: Loader, lr: float, way: Way) -> Update:
 
 def _update(run: Run, loader: Loader, lr: float, way: Way) -> Update:
     run.policy.train()
-    run.optimizer.zero_grad(set_to_none=True)
     watch, sums, after = _Watch(run.device, way.profile), None, []
     size = 1.0
     for at in range(way.slices):
@@ -111,6 +110,8 @@ def _update(run: Run, loader: Loader, lr: float, way: Way) -> Update:
         carried = run.states[at] if way.carry and run.states else None
         loss, state = _forward(run.policy, batch, carried, way)
         watch.lap(2)
+        if at == 0:  # as late as it may be: the forward pass finds memory that is warm
+            run.optimizer.zero_grad(set_to_none=True)
         size = float(batch.weight.numel())  # alike in all slices: what is summed up stays of one size
         (loss.objective / size).backward()  # type: ignore[no-untyped-call]
         watch.lap(3)

@@ -155,6 +155,30 @@ def test_ctrl_c_saves_and_resume_continues_bit_for_bit(folder, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_sigterm_saves_and_a_killed_run_is_noticed_by_the_next_one(folder, tmp_path):
+    """143 within a few updates and nothing left to tell; after a kill the next run names the snapshot to go on from."""
+    words = ["--replays", str(folder / "games"), "--epochs", "9", "--log-interval", "1", "--save-every-batches", "2"]
+    for name, number in (("ended", signal.SIGTERM), ("killed", signal.SIGKILL)):
+        with start("train", "--name", name, *words, *TINY, cwd=tmp_path) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith("epoch 2/9 1/"):
+                    break
+            process.send_signal(number)
+            talk = process.stderr.read()
+            assert process.wait(timeout=60) == (143 if number == signal.SIGTERM else -9), talk
+        assert len([line for line in talk.splitlines() if line.startswith("epoch 2/9 ")]) <= 10
+    there = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert "ended_interrupt.pt" in there and "ended.incomplete" not in there and "killed.incomplete" in there
+    words[words.index("9")] = "1"
+    _, talk = finished("train", "--name", "next", *words, *TINY, cwd=tmp_path)
+    (told,) = [line for line in talk.splitlines() if "killed" in line]
+    command = told.partition("exphil train --resume ")[2]
+    assert Path(command.split()[0]).name.startswith("killed"), told
+
+
+@pytest.mark.slow
 def test_files_that_lack_columns_are_counted_and_taken_only_when_asked(folder, tmp_path, replays):
     (tmp_path / "games").mkdir()
     for name in (GAMES[0], OLD):

@@ -19,7 +19,7 @@ from exphil.assemble.actions import codec
 from exphil.assemble.batches import carries_state, takes_last, window
 from exphil.assemble.games import table
 from exphil.assemble.network import policy
-from exphil.assemble.training import optimizer
+from exphil.assemble.training import optimizer, way
 from exphil.config.layers import Settings
 from exphil.features.action import Codec
 
@@ -163,7 +163,7 @@ class Trial:
     def __init__(self, settings: Settings, device: torch.device, actions: Codec | None) -> None:
         self.settings, self.device, self.codec = settings, device, actions or codec(settings)
         self.policy = policy(settings, self.codec).to(device).train()
-        self._optimizer = optimizer(settings, self.policy)
+        self._optimizer, self._way = optimizer(settings, self.policy), way(settings)
         self._batch: Batch | None = None
 
     def rows(self, frames: int) -> int:
@@ -215,25 +215,17 @@ class Trial:
 
     def step(self, rows: int) -> tuple[float, float]:
         """One update; seconds of forward and backward, and of clipping and optimiser."""
-        import torch
+        from exphil.train.runtime import wait
+        from exphil.train.step import clip, forward
 
-        from exphil.train.runtime import computing, wait
-
-        batch, training = self.batch(rows), self.settings.training
+        batch = self.batch(rows)
         wait(self.device)
         began = time.perf_counter()
-        state = self.policy.initial_state(rows)
-        seen = batch.floats, batch.ids, batch.action, state, batch.is_first
-        with computing(self.device, training.precision):
-            if self.settings.loss.label_smoothing:
-                scored, _ = self.policy.score(*seen, spread=True)
-                objective = scored.log_prob.mean() + scored.spread.mean()
-            else:
-                objective = self.policy.score(*seen)[0].mean()
-        (-objective).backward()  # type: ignore[no-untyped-call]
+        loss, _ = forward(self.policy, batch, None, self._way)
+        loss.objective.backward()  # type: ignore[no-untyped-call]
         wait(self.device)
         middle = time.perf_counter()
-        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), training.max_grad_norm or float("inf"))
+        clip(list(self.policy.parameters()), 1 / batch.frames, self._way.max_grad_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         wait(self.device)

@@ -108,7 +108,7 @@ def _update(run: Run, loader: Loader, lr: float, way: Way) -> Update:
         batch = loader.encode(fetched)
         watch.lap(1)
         carried = run.states[at] if way.carry and run.states else None
-        loss, state = _forward(run.policy, batch, carried, way)
+        loss, state = forward(run.policy, batch, carried, way)
         watch.lap(2)
         if at == 0:  # as late as it may be: the forward pass finds memory that is warm
             run.optimizer.zero_grad(set_to_none=True)
@@ -134,8 +134,8 @@ def _update(run: Run, loader: Loader, lr: float, way: Way) -> Update:
     return Update([part / count for part in nats], objective / count, frames, norm, Spent(*watch.seconds))
 
 
-def _forward(policy: Policy, batch: Batch, state: State | None, way: Way) -> tuple[Loss, State]:
-    """The loss of one batch, and the state after it."""
+def forward(policy: Policy, batch: Batch, state: State | None, way: Way) -> tuple[Loss, State]:
+    """The loss of one batch after ``state`` (None begins afresh), and the state after it."""
     before = policy.initial_state(batch.weight.shape[0]) if state is None else state
     seen = batch.floats, batch.ids, batch.action, before, batch.is_first
     with computing(batch.floats.device, way.precision):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -111,3 +113,15 @@ def test_every_optimizer_holds_every_parameter_once_and_follows_the_rate(name):
         optimizer.step()
         moved = [key for key, p in model.named_parameters() if not torch.equal(p, before[key])]
         assert moved == ([] if rate == 0 else list(before))
+
+
+@pytest.mark.parametrize(("period", "times"), [(10, 1), (10, 2), (7, 3)])
+def test_cosine_restarts_fall_and_begin_again(period, times):
+    """From the rate itself along half a cosine, each as long as said: Loshchilov and Hutter 2017, equation 5."""
+    rate, begin, length = schedule("cosine_restarts", LR, WARMUP, None, TOTAL, (period, times)), WARMUP, period
+    assert [rate(update) for update in range(WARMUP)] == pytest.approx([LR * (n + 1) / WARMUP for n in range(WARMUP)])
+    for _ in range(4):
+        assert rate(begin) == pytest.approx(LR)
+        falling = [rate(update) for update in range(begin, begin + length)]
+        assert falling == pytest.approx([LR * (1 + math.cos(math.pi * n / length)) / 2 for n in range(length)])
+        begin, length = begin + length, length * times

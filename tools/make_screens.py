@@ -107,8 +107,10 @@ def _after(terminal: Terminal, losses: tuple[Sequence[float], Sequence[float]]) 
     terminal.graph("Nats per decision", {"train": losses[0], "held out": losses[1]})
     policy = Path("checkpoints") / "mamba_20240131_181203_policy.safetensors"
     best = policy.with_name("mamba_20240131_181203_best_policy.safetensors")
-    done = (400, 16_384_000.0, losses[1], min(losses[1]), True)
-    for line in ending(Ended(1120.4, 10, 12, *done, policy, best), terminal.shows_sparks):
+    done = (400, 16_384_000.0, losses[1], min(losses[1]), 1.2)
+    early = "the loss fell by less than 0.01 nats in 3 epochs"
+    places = {"policy": policy, "best": best}
+    for line in ending(Ended(1120.4, 1120.4, 10, 12, *done, early, places, Path("replays")), terminal.shows_sparks):
         terminal.say(line, whole=True)
     terminal.error("checkpoints: cannot be written\n  hint: free some space or choose another --checkpoints-dir")
 

@@ -213,7 +213,7 @@ def test_the_pace_of_a_run_counts_what_happens_between_epochs():
     assert pace.frames_per_s == pytest.approx(2000)
     assert pace.left_s() == pytest.approx(29 * 0.5 + 3 * 20)
     facts = pace.facts()
-    assert facts["run"] == "1:14 left" and facts["frames_per_s"] == "2,000" and facts["loss"][0] == "0.091"
+    assert facts["run"] == "1:14 left" and facts["frames_per_s"] == "2,000" and facts["loss"][0] == "0.275"
 
 
 def test_a_resumed_run_is_judged_by_its_own_updates():
@@ -227,15 +227,17 @@ def test_a_resumed_run_is_judged_by_its_own_updates():
 def ended(**changes):
     plain = {
         "seconds": 3840.0,
+        "whole": 3840.0,
         "epochs": 3,
         "planned": 3,
         "updates": 1200,
         "decisions": 5e6,
         "losses": [1.5, 1.25, 1.3],
         "best": 1.25,
-        "stopped_early": False,
-        "policy": Path("a_policy.safetensors"),
-        "best_policy": None,
+        "baseline": None,
+        "early": "",
+        "policies": {"policy": Path("a_policy.safetensors")},
+        "replays": Path("games"),
     }
     return "\n".join(ending(Ended(**(plain | changes)), False))
 
@@ -244,10 +246,15 @@ def test_the_end_of_a_run_says_what_it_did_and_where_its_policy_is():
     said = ended()
     assert "1 h 04 min: 3 epochs, 1,200 updates, 5,000,000 decisions" in said and "early" not in said
     assert "final 1.3000, best 1.2500 (epoch 2) nats per decision" in said and "#_-" in said.replace(".", "-")
-    assert "exphil evaluate a_policy.safetensors --replays" in said and "\nbest " not in said
-    said = ended(best_policy=Path("my run_best.safetensors"), stopped_early=True, planned=9)
-    assert "early, after 3 of 9 epochs" in said and "\nbest       my run_best.safetensors" in said
-    assert 'exphil evaluate "my run_best.safetensors" --replays' in said
+    assert said.splitlines()[-1].endswith("exphil evaluate a_policy.safetensors --replays games")
+    places = {"policy": Path("a.safetensors"), "best": Path("my run_best.safetensors")}
+    said = ended(policies=places, early="no better", planned=9, baseline=2.5, whole=9000.0)
+    assert (
+        "early, after 3 of 9 epochs\n           (no better)" in said and "\nbest       my run_best.safetensors" in said
+    )
+    assert "1 h 04 min now, 2 h 30 min in all" in said
+    assert "copying the previous controller: 2.5000; the best is 50.0 % below" in said
+    assert said.endswith('exphil evaluate "my run_best.safetensors" --replays games --held-out')
 
 
 def test_the_end_of_a_run_that_learned_nothing_says_no_loss():

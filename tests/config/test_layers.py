@@ -26,6 +26,7 @@ TWO: dict[str, tuple[str, str]] = {
     "val_split": ("0.1", "0.25"),
     "characters": ("fox,captain_falcon", "marth"),
     "stages": ("battlefield", "final_destination,dream_land"),
+    "held_out": ("true", "false"),
     "min_quality": ("40", "80"),
     "show_quality_stats": ("true", "false"),
     "skip_duplicates": ("false", "true"),

@@ -40,6 +40,7 @@ WINDOWS = {**GRU, "--sequence-mode": "windows"}
 ELSEWHERE = {
     "player_registry": "end_to_end/test_styles.py: the file is written, read and extended",
     "style": "end_to_end/test_styles.py: another style, other predictions",
+    "held_out": "end_to_end/test_road.py: only those, and the baselines of the end",
     "skip_errors": "end_to_end/test_reading.py: --fail-fast stops at the first bad file",
     "show_errors": "end_to_end/test_reading.py: names bad files",
     "error_log": "end_to_end/test_reading.py: the file names all",

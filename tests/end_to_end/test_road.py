@@ -96,7 +96,9 @@ def test_evaluate_takes_files_and_seats_from_its_own_call(trained, folder):
     out, talk = finished(*words, cwd=folder)
     whole = json.loads(out)
     assert (whole["games"], whole["players"], whole["learned_from"]) == (2, 2, 1)
-    assert "1 of these games were learned from" in talk
+    assert "1 of these games were learned from (--held-out leaves them out)" in talk
+    report = json.loads(finished(*words, "--held-out", cwd=folder)[0])
+    assert (report["games"], report["learned_from"]) == (1, 0)
     for flags, games, players in (
         (["--max-files", "1"], 1, 1),
         (["--dual-port"], 2, 4),

@@ -149,18 +149,63 @@ def test_without_held_out_games_the_best_is_that_of_the_training_loss(options, c
 
 
 def test_a_loss_that_is_no_number_names_the_last_good_snapshot(options, corpus, files):
-    settings = options(**GRU, save_every_batches="2")
+    settings = options(**GRU, save_every_batches="1")
     job = job_of(settings, corpus, files)
-    for event in job.events:
-        if isinstance(event, Saved):
-            break
+    next(event for event in job.events if isinstance(event, EpochDone))
+    next(event for event in job.events if isinstance(event, BatchDone))
     with torch.no_grad():
         job.run.policy.head.enter.weight[0, 0] = float("nan")
     with pytest.raises(ExphilError, match="the loss is nan") as caught:
         list(job.events)
-    path = job.files.variant("_batch").snapshot
+    path = job.files.snapshot
     assert f"the last good snapshot is {path}: exphil train --resume {path} --lr 0.00033" in caught.value.fix
-    assert checkpoint.load_snapshot(path)["run"]["updates"] == job.run.updates // 2 * 2 > 0
+    assert checkpoint.load_snapshot(path)["run"]["updates"] < job.run.updates, "of the weights that gave nan is another"
+    job = job_of(options(**GRU, name="none", save_every_batches="1"), corpus, files)
+    next(iter(job.events))
+    with torch.no_grad():
+        job.run.policy.head.enter.weight[0, 0] = float("nan")
+    with pytest.raises(ExphilError, match="the loss is nan") as caught:
+        list(job.events)
+    assert caught.value.fix.startswith("nothing good was saved yet; begin again with --lr")
+
+
+def test_a_gradient_that_is_no_number_is_not_learned_from(options, corpus, files):
+    job = job_of(options(**GRU), corpus, files)
+    next(iter(job.events))
+    before = [weight.detach().clone() for weight in job.run.policy.parameters()]
+    job.run.policy.head.enter.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(ExphilError, match=r"the gradient is (inf|nan) at update 2"):
+        next(iter(job.events))
+    assert all(torch.equal(one, other) for one, other in zip(before, job.run.policy.parameters(), strict=True))
+
+
+def test_a_plateau_is_no_improvement(options, corpus, files):
+    """Also where nothing at all need be gained."""
+    flags = {**GRU, "val_split": "0.5", "epochs": "5", "patience": "2", "min_delta": "0", "early_stopping": True}
+    job = job_of(options(**flags), corpus, files)
+    job.run.optimizer.step = lambda *_: None
+    assert len([event for event in job.events if isinstance(event, EpochDone)]) == 3
+
+
+def test_files_of_runs_with_like_names_are_let_be(options, corpus, files):
+    other, _ = done(options(**GRU, name="run_epoch_lr", epochs="1"), corpus, files)
+    job, _ = done(options(**GRU, epochs="1"), corpus, files)
+    again = options(**GRU, epochs="1", overwrite=True, no_backup=True)
+    assemble.claim(again, job.files)
+    assert other.files.snapshot.exists() and other.files.policy.exists() and not job.files.snapshot.exists()
+    for name in ("run_best", "run_epoch_0003", "run_ema", "run_policy"):
+        with pytest.raises(OptionError, match="another file of a run could be called"):
+            assemble.files_of(options(name=name))
+
+
+def test_averages_of_a_run_that_averages_no_more_are_gone(options, corpus, files):
+    job, _ = done(options(**GRU, ema=True, epochs="1"), corpus, files)
+    assert job.files.average.exists()
+    snapshot = checkpoint.load_snapshot(job.files.snapshot)
+    settings = options(**GRU, epochs="2", resume=str(job.files.snapshot))
+    again = assemble.training(settings, job.files, (corpus.part({0}), None), files, snapshot, lambda: False)
+    list(again.events)
+    assert not job.files.average.exists()
 
 
 def test_a_full_memory_names_the_option_to_change_and_keeps_what_was_learned(options, corpus, files, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from exphil.assemble.parent import parent
 from exphil.config.layers import Settings
 from exphil.errors import OptionError
 from exphil.features.action import Codec
@@ -12,13 +13,15 @@ from exphil.features.kmeans import Centres
 
 
 def codec(settings: Settings, snapshot: Mapping[str, Any] | None = None) -> Codec:
-    """The codec of a run: its snapshot's, else equal steps or the sticks of ``--kmeans-centers``.
+    """The codec of a run: its snapshot's or that of ``--init``, else equal steps or the sticks of ``--kmeans-centers``.
 
     Raises:
-        DataError: the file of centres cannot be used.
+        ExphilError: the file of centres, or the policy of ``--init``, cannot be used.
     """
     if snapshot is not None:
         return Codec.from_dict(snapshot.get("actions", {}))
+    if (begins := parent(settings)) is not None:
+        return Codec.from_dict(begins.actions)
     options = settings.actions
     equal = Codec.uniform(options.axis_buckets, options.shoulder_buckets)
     if options.kmeans_centers is None:

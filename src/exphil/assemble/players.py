@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from exphil.assemble.parent import parent
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus
 from exphil.features.players import Everybody, Numbers, Registry, known
@@ -14,7 +15,7 @@ OTHER_REGISTRY = "choose another --player-registry"
 
 
 def registry_before(settings: Settings, snapshot: dict[str, Any] | None) -> Registry:
-    """The registry that a run begins with: its snapshot's, else the file's, else one without players.
+    """The registry that a run begins with: its snapshot's, that of ``--init``, the file's, else one without players.
 
     Raises:
         DataError: the file is damaged, of another version or of another size.
@@ -24,7 +25,9 @@ def registry_before(settings: Settings, snapshot: dict[str, Any] | None) -> Regi
         return Registry(0)
     if snapshot is not None:
         return known(snapshot.get("players", {}), str(settings.saving.resume))
-    path = options.player_registry
+    begins, path = parent(settings), options.player_registry
+    if begins is not None:
+        return known(begins.players, str(settings.saving.init))
     return Registry.load(path, size) if path is not None and os.path.lexists(path) else Registry(size)
 
 

@@ -10,25 +10,28 @@ from exphil.assemble import actions
 from exphil.assemble.batches import carries_state, loader, plan, sliced, walk
 from exphil.assemble.games import table
 from exphil.assemble.network import check_fingerprint, load_weights, policy
+from exphil.assemble.parent import parent
 from exphil.assemble.players import enrolled
 from exphil.config.layers import Settings, jsonable
 from exphil.config.weights import weights
 from exphil.data import baselines
 from exphil.data.corpus import Corpus
+from exphil.errors import OptionError
 from exphil.features.action import Codec
 from exphil.features.players import Registry
 from exphil.replays.library import Loaded
+from exphil.train.runfiles import LAST, RunFiles, of_run
 
 if TYPE_CHECKING:
     import torch
     from torch.optim import Optimizer
 
     from exphil.models.policy import Policy
+    from exphil.train.checkpoint import PolicyFile
     from exphil.train.loop import Event, Run
     from exphil.train.losses import Imitation
     from exphil.train.optim import Schedule, Together
     from exphil.train.ranks import Ranks
-    from exphil.train.runfiles import RunFiles
     from exphil.train.session import Identity, Interrupted, Saved
     from exphil.train.step import Way
 
@@ -139,6 +142,10 @@ def files_of(settings: Settings, ranks: Ranks | None = None) -> RunFiles:
         OutputError: another run is there, or the folder cannot be written.
     """
     found, own = _places(settings)
+    if of_run(found.snapshot.stem)[1] != LAST or found.snapshot.stem.endswith(("_ema", "_policy")):
+        what = f"'{found.snapshot.stem}' is what another file of a run could be called"
+        fix = "choose a name that does not end in _best, _interrupt, _batch, _epoch_ and a number, _ema or _policy"
+        raise OptionError(what, "--checkpoint" if settings.saving.checkpoint else "--name", fix)
     new = _resumes_elsewhere(settings, found, own) and not settings.saving.overwrite
     if new and (ranks is None or ranks.is_first):
         found.check_new()
@@ -151,18 +158,21 @@ def claim(settings: Settings, files: RunFiles) -> list[Path]:
     Raises:
         OutputError: the folder cannot be written.
     """
+    from exphil.train.unfinished import check_alone
+
     saving = settings.saving
+    check_alone(files.snapshot)
     backups = saving.backup_count if saving.backup else 0
     if _resumes_elsewhere(settings, *_places(settings)):
-        return files.make_way(backups) if saving.overwrite else []
+        if not saving.overwrite:
+            files.check_new()  # once more: another run may have begun while this one read its games
+        return files.make_way(backups)
     files.keep_copy(backups)
     return []
 
 
 def _places(settings: Settings) -> tuple[RunFiles, RunFiles | None]:
     """Where a run is saved, and where the one that it resumes was."""
-    from exphil.train.runfiles import RunFiles
-
     saving = settings.saving
     own = RunFiles.of_snapshot(saving.resume) if saving.resume else None
     named = settings.given("checkpoints_dir") or own is None
@@ -252,8 +262,8 @@ def fresh(settings: Settings, codec: Codec, updating: Way) -> Run:
     device, seed = updating.ranks.device(settings.machine.device), settings.training.seed or 0
     torch.manual_seed(seed)
     built = policy(settings, codec).to(device)
-    if settings.saving.init:
-        begin_with(settings, built)
+    if (begins := parent(settings)) is not None:
+        begin_with(settings, begins, built)
     average = Average(built, settings.averaging.ema_decay) if settings.averaging.ema else None
     if updating.ranks.rank:  # every process drops other activations
         torch.manual_seed(seed + updating.ranks.rank)
@@ -280,19 +290,15 @@ def held_out(
     return loss
 
 
-def begin_with(settings: Settings, policy: Policy) -> None:
+def begin_with(settings: Settings, file: PolicyFile, policy: Policy) -> None:
     """Give a fresh policy the weights of ``--init``.
 
     Raises:
         PolicyError: another feature table, or weights that do not fit.
     """
-    from exphil.train.checkpoint import load_policy
-
-    path = settings.saving.init
-    assert path is not None
-    file = load_policy(path)
-    check_fingerprint(table(settings), file.fingerprint, str(path))
-    load_weights(policy, file.weights, str(path))
+    where = str(settings.saving.init)
+    check_fingerprint(table(settings), file.fingerprint, where)
+    load_weights(policy, file.weights, where)
 
 
 def restore(run: Run, settings: Settings, snapshot: dict[str, Any], about: Identity, updating: Way, batch: int) -> None:
@@ -327,6 +333,6 @@ def identity(
     games = {"learned": corpora[0].digests, "held_out": corpora[1].digests if corpora[1] else []}
     known = players.as_dict() if settings.players.learn_player_styles else {}
     init = settings.saving.init
-    parent = (str(init) if init else None) if snapshot is None else snapshot["provenance"].get("parent")
-    page = {**provenance(config, used, *corpora, known), "parent": parent}
+    begun = (str(init) if init else None) if snapshot is None else snapshot["provenance"].get("parent")
+    page = {**provenance(config, used, *corpora, known), "parent": begun}
     return Identity(config, table(settings).fingerprint, fitted, games, page, known, codec.as_dict())

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from exphil import assemble, files
 from exphil.cli import told
 from exphil.cli.counting import games
-from exphil.cli.ending import Ended, ending
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
     from exphil.assemble import Job
     from exphil.train.ranks import Ranks
 
-CURVES = {"train": "train", "validation": "held out"}
+FEW = 10
+"""Updates of an epoch: with fewer the batch is too large for the games."""
 
 
 def run(
@@ -32,9 +32,10 @@ def run(
     learned, held = corpora
     parameters = sum(parameter.numel() for parameter in job.run.policy.parameters())
     kept = f", {games(held.games)} held out" if held else ", none held out (--val-split 0.1 would hold out a tenth)"
-    where = f"on {job.run.device.type} with {threads} threads"
+    where = f"on {job.run.device.type} with {many(threads, 'thread')}"
     each = f"{where}, each of {ranks.world} processes" if ranks.world > 1 else where
     rows = settings["batch_size"] * settings["accumulation_steps"]
+    left, epochs = job.updates - job.run.updates, settings["epochs"] - job.run.epoch
     slices = f", in {settings['accumulation_steps']} slices" if settings["accumulation_steps"] > 1 else ""
     for word, text in {
         "run": settings["name"],
@@ -44,10 +45,13 @@ def run(
         "sees": told.sees(job.run.policy.table),
         "presses": told.presses(job.run.policy.codec.classes),
         "answers": told.answers(assemble.delays(settings)),
-        "updates": f"{job.updates - job.run.updates:,} in {settings['epochs'] - job.run.epoch} epochs, "
-        f"{rows} rows each{slices}",
+        "updates": f"{left:,} in {many(epochs, 'epoch')}, {many(rows, 'row')} each{slices}",
     }.items():
         terminal.say(f"{word:<10} {text}")
+    if settings.saving.init:
+        terminal.say(f"{'begins':<10} with the weights of {settings.saving.init}")
+    if left < FEW * epochs:
+        terminal.warn(f"fewer than {FEW} updates an epoch: a smaller --batch-size learns more from so few games")
     if settings.saving.save_best and not held:
         terminal.say(f"{'best':<10} by the training loss, because no games are held out")
     if settings.players.learn_player_styles:
@@ -72,24 +76,13 @@ def write_config(terminal: Terminal, path: Path, text: str) -> None:
     terminal.say(f"wrote {path}; --config {path} gives these options again")
 
 
-def ended(terminal: Terminal, settings: Settings, job: Job, seconds: float) -> None:
-    """What it came to: the curves of its losses, and the last lines."""
-    run, planned = job.run, settings["epochs"]
-    if len(run.history) > 1:
-        names = [name for name in CURVES if any(name in line for line in run.history)]
-        curves = {CURVES[name]: [line.get(name, float("nan")) for line in run.history] for name in names}
-        terminal.graph("Loss, nats per decision", curves)
-    best = job.files.variant("_best").policy
-    losses = [line.get("validation", line["train"]) for line in run.history]
-    numbers = run.epoch, planned, run.updates, run.frames, losses, run.best, run.epoch < planned
-    for line in ending(
-        Ended(seconds, *numbers, job.files.policy, best if best.exists() else None), terminal.shows_sparks
-    ):
-        terminal.say(line, whole=True)
-
-
 def registered(terminal: Terminal, settings: Settings, job: Job) -> None:
     """List the run in the registry of its folder; what is wrong with that is told and stops nothing."""
     trouble = assemble.register(settings, job)
     if trouble:
         terminal.warn(trouble)
+
+
+def many(count: int, word: str) -> str:
+    """So many of something."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -34,7 +34,7 @@ def ask(terminal: Terminal, asking: Asking, gpu_bytes: int | None, given: Mappin
     goal = wizard.GOALS[asking.pick("What would you like to do?", [each.title for each in wizard.GOALS])]
     answers = dict(given)
     if "init" in goal.asks:
-        answers["init"] = asking.option(OPTIONS["init"], None, usable.policy)
+        answers["init"] = asking.option(OPTIONS["init"], usable.newest_policy(), usable.policy)
     if "train_character" in goal.asks:
         answers["train_character"] = _character(asking, everybody="init" in goal.asks)
     values = _sizes(terminal, asking, goal, gpu_bytes, answers)

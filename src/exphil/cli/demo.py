@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from exphil import assemble
-from exphil.cli import evaluate, prepare, train
+from exphil.cli import measured, prepare, train
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings, jsonable, resolve
 
@@ -46,5 +46,5 @@ def run(settings: Settings) -> int:
         from exphil.evaluate.offline import measure
 
         batches = assemble.walk(asked, held_out, job.run.policy.codec, job.run.device)
-        evaluate.show(terminal, measure(job.run.policy, batches, dict(job.about.baselines)))
+        measured.show(terminal, measure(job.run.policy, batches, dict(job.about.baselines)))
     return code

@@ -7,7 +7,7 @@ there to be copied.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,49 +19,63 @@ class Ended:
     """A finished run in plain values.
 
     Attributes:
-        seconds: It took.
+        seconds: From its first update to its end, in this process; whole: in all processes that it was resumed in.
         epochs: Passes done; planned: passes that were asked for.
         updates: Of the weights; decisions: learned from, all passes together.
         losses: Nats per decision of every pass: held out where games were held out, else of training.
         best: The least of them.
-        stopped_early: Whether it ended because the loss no longer fell.
-        policy: The file to play with; best_policy: the one of the best pass, None when there is none.
+        baseline: Of copying the previous controller, on the held-out games; None when there are none.
+        early: Why it ended before its last epoch; empty when it did not.
+        policies: What the files are, and where: "policy", "best", "averaged"; the last one is that of the losses.
+        replays: Where its games are.
     """
 
     seconds: float
+    whole: float
     epochs: int
     planned: int
     updates: int
     decisions: float
     losses: Sequence[float]
     best: float
-    stopped_early: bool
-    policy: Path
-    best_policy: Path | None
+    baseline: float | None
+    early: str
+    policies: Mapping[str, Path]
+    replays: Path
 
 
 def ending(ended: Ended, blocks: bool) -> list[str]:
     """The lines, at most 80 letters wide but for paths; ``blocks``: whether ``drawing.SPARKS`` can be shown."""
+    now = shown_duration(ended.seconds)
+    took = f"{now} now, {shown_duration(ended.whole)} in all" if ended.whole > 1.5 * ended.seconds else now
     lines = [
-        f"{'time':<10} {shown_duration(ended.seconds)}: {_many(ended.epochs, 'epoch')}, "
+        f"{'time':<10} {took}: {_many(ended.epochs, 'epoch')}, "
         f"{_many(ended.updates, 'update')}, {_many(round(ended.decisions), 'decision')}"
     ]
-    if ended.stopped_early:
-        lines.append(f"{'stopped':<10} early, after {ended.epochs} of {ended.planned} epochs: the loss no longer fell")
-    if ended.losses:
-        found = [loss if math.isfinite(loss) else math.inf for loss in ended.losses]
-        at = min(range(len(found)), key=found.__getitem__) + 1
-        where = f" (epoch {at})" if found[at - 1] == ended.best else ""
-        lines += [
-            f"{'loss':<10} final {ended.losses[-1]:.4f}, best {ended.best:.4f}{where} nats per decision",
-            f"{'':<10} {sparkline(ended.losses, 40, blocks)}",
-            f"{'':<10} (how well people are predicted; that does not rank how policies play)",
-        ]
-    lines.append(f"{'policy':<10} {ended.policy}")
-    if ended.best_policy is not None:
-        lines.append(f"{'best':<10} {ended.best_policy}")
-    shown = _quoted(str(ended.policy if ended.best_policy is None else ended.best_policy))
-    return [*lines, f"{'next':<10} exphil evaluate {shown} --replays FOLDER"]
+    if ended.early:
+        lines.append(f"{'stopped':<10} early, after {ended.epochs} of {ended.planned} epochs")
+        lines.append(f"{'':<10} ({ended.early})")
+    lines += _losses(ended, blocks)
+    lines += [f"{word:<10} {path}" for word, path in ended.policies.items()]
+    shown, held_out = list(ended.policies.values())[-1], "" if ended.baseline is None else " --held-out"
+    words = f"{_quoted(str(shown))} --replays {_quoted(str(ended.replays))}{held_out}"
+    return [*lines, f"{'next':<10} exphil evaluate {words}"]
+
+
+def _losses(ended: Ended, blocks: bool) -> list[str]:
+    if not ended.losses:
+        return []
+    found = [loss if math.isfinite(loss) else math.inf for loss in ended.losses]
+    at = min(range(len(found)), key=found.__getitem__) + 1
+    where = f" (epoch {at})" if found[at - 1] == ended.best else ""
+    lines = [f"{'loss':<10} final {ended.losses[-1]:.4f}, best {ended.best:.4f}{where} nats per decision"]
+    if ended.baseline is not None:
+        gain = 1 - ended.best / ended.baseline
+        side = f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'}".replace("%", " %")
+        lines.append(f"{'':<10} copying the previous controller: {ended.baseline:.4f}; the best is {side}")
+    if len(found) > 1:
+        lines.append(f"{'':<10} {sparkline(ended.losses, 40, blocks)}")
+    return [*lines, f"{'':<10} (how well people are predicted; that does not rank how policies play)"]
 
 
 def _many(count: int, word: str) -> str:

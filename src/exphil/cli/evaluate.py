@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from exphil import assemble
-from exphil.cli import told
+from exphil.cli import measured, told
 from exphil.cli.reading import read_games
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings, jsonable
+from exphil.data.corpus import Corpus
+from exphil.errors import DataError
 
 
 def run(settings: Settings, policy: Path) -> int:
@@ -29,6 +31,8 @@ def run(settings: Settings, policy: Path) -> int:
     delay = assemble.delay_for(trained, settings.delay.frame_delay) if settings.given("frame_delay") else None
     players = assemble.styles(known(file.players, str(policy)), settings.playing.style)
     corpus, _, skips = read_games(terminal, trained)
+    if settings.heldout.held_out:
+        corpus = _held_out(corpus, set(file.training.get("held_out", ())), str(policy))
     corpus = corpus.styled(players)
     learned = len(set(corpus.digests) & set(file.training.get("learned", ())))
     alike = f", all as {settings.playing.style}" if settings.playing.style else ""
@@ -36,15 +40,26 @@ def run(settings: Settings, policy: Path) -> int:
     late = sorted(set(assemble.measured(trained, corpus, delay).tolist()))
     terminal.say(f"{count} on {device.type} with {threads} threads{alike}, answers {told.answers(late)}")
     if learned:
-        terminal.warn(f"{learned} of these games were learned from: this says little about games it has not seen")
+        seen = f"{learned} of these games were learned from (--held-out leaves them out)"
+        terminal.warn(f"{seen}: this says little about games it has not seen")
     walked = assemble.walk(trained, corpus, network.codec, device, delay)
     report = measure(network.to(device), walked, file.baselines)
     report |= {"skipped": len(skips), "learned_from": learned, "style": settings.playing.style, "delay": late}
     if settings.output.json:
         terminal.data(report)
     else:
-        show(terminal, report)
+        measured.show(terminal, report)
     return 0
+
+
+def _held_out(corpus: Corpus, digests: set[str], where: str) -> Corpus:
+    """The games whose contents were held out by the run."""
+    if not digests:
+        raise DataError("its run held no games out", where, "train with --val-split, or drop --held-out")
+    games = {entry.game for entry in corpus.entries if entry.digest in digests}
+    if not games:
+        raise DataError("none of these games was held out by its run", where, "name the run's folder: --replays FOLDER")
+    return corpus.part(games)
 
 
 def _said(settings: Settings) -> dict[str, Any]:
@@ -62,38 +77,3 @@ def _said(settings: Settings) -> dict[str, Any]:
         "cache_augmented": False,
     }
     return jsonable({name: settings[name] for name in names}) | whole
-
-
-def show(terminal: Terminal, report: dict[str, Any]) -> None:
-    """The report as tables."""
-    losses = {"policy": report["loss"]} | {name: found["loss"] for name, found in report["baselines"].items()}
-    rows = [[name, *(f"{loss[name]:.4f}" for loss in losses.values())] for name in report["loss"]]
-    terminal.table(
-        f"Loss, nats per decision ({report['games']} games, {report['frames']:,} decisions)",
-        ["component", *losses],
-        rows,
-    )
-    accuracy = [
-        [name, f"{value:.2%}", f"{report['top3'][name]:.2%}" if name in report["top3"] else ""]
-        for name, value in report["accuracy"].items()
-    ]
-    terminal.table(
-        "Share of decisions in which the likeliest is what was done", ["component", "first", "among three"], accuracy
-    )
-    buttons = [
-        [name, *(_percent(found[key]) for key in ("precision", "recall", "press_rate", "press_rate_predicted"))]
-        for name, found in report["buttons"].items()
-    ]
-    terminal.table("Buttons", ["button", "precision", "recall", "pressed", "pressed, predicted"], buttons)
-    gaps = [[name, f"{found['expected_error']:.2%}"] for name, found in report["calibration"].items()]
-    terminal.table("Calibration: mean gap between confidence and accuracy", ["component", "gap"], gaps)
-    best = min((found["loss"]["total"], name) for name, found in report["baselines"].items())
-    gain = 1 - report["loss"]["total"] / best[0]
-    sides = f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'} the best baseline ({best[1]})"
-    choices = told.presses(report["classes"])
-    same = f"Losses can be compared only between policies with the same choices, here {choices}."
-    terminal.lines([f"{sides}. Predicting people well does not rank how well a policy plays.", same])
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.2%}"

@@ -8,11 +8,12 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from exphil.cli import announce, profile
+from exphil.cli import closing, profile
 from exphil.cli.numbers import Numbers
 from exphil.cli.pace import Pace
 from exphil.cli.terminal import Progress, Terminal
 from exphil.config.layers import Settings
+from exphil.data.corpus import Corpus
 from exphil.train.loop import BatchDone, EpochDone, Event
 from exphil.train.machine import MemoryWatch, checkpoint_warning
 from exphil.train.session import Interrupted, Saved
@@ -28,8 +29,8 @@ LOOK_EVERY = 50
 class Follower:
     """Sees every event of one run."""
 
-    def __init__(self, terminal: Terminal, settings: Settings, job: Job) -> None:
-        self._terminal, self._settings, self._job = terminal, settings, job
+    def __init__(self, terminal: Terminal, settings: Settings, job: Job, held: Corpus | None) -> None:
+        self._terminal, self._settings, self._job, self._held = terminal, settings, job, held
         self._numbers, self._bars = Numbers(terminal, settings, job), ExitStack()
         self._bar: Progress | None = None
         self._pace = Pace(job.updates, settings["epochs"])
@@ -59,7 +60,7 @@ class Follower:
 
     def end(self) -> None:
         """The run is through."""
-        announce.ended(self._terminal, self._settings, self._job, time.perf_counter() - self._began)
+        closing.ended(self._terminal, self._settings, self._job, self._held, time.perf_counter() - self._began)
         profile.show(self._terminal, self._spent)
 
     def _batch(self, event: BatchDone) -> None:
@@ -82,9 +83,7 @@ class Follower:
         self._numbers.epoch(event, self._job.run.updates)
         self._terminal.detail(self._memory.said())
         if event.stops:
-            self._terminal.say(
-                f"no better for {self._settings.stopping.patience} epochs: --early-stopping ends the run"
-            )
+            self._terminal.say(closing.stopped_early(self._settings))
 
     def _save(self, event: Saved) -> None:
         self._terminal.detail(f"saved {event.path}; training stood still for {1e3 * event.paused:.0f} ms")

@@ -87,7 +87,8 @@ def _run(argv: list[str]) -> int:
         lists = "options begin with --, and lists are written with commas: 512,512"
         fix = "what is yes or no is written --name or --no-name" if stray.lower() in _YES_OR_NO else lists
         raise OptionError(f"{asked.command} has no use for '{stray}'", fix=fix)
-    for notice in settings.notices:
+    first = os.environ.get("RANK", "0") == "0"  # of several processes that torchrun started, one talks
+    for notice in settings.notices if first else ():
         Terminal.of(settings).say(f"note: {notice}")
     module, _, function = MODULES[asked.command].partition(":")
     return int(getattr(importlib.import_module(module), function)(settings, **asked.positionals))

@@ -22,6 +22,7 @@ class Numbers:
     def __init__(self, terminal: Terminal, settings: Settings, job: Job) -> None:
         self._terminal, self._every = terminal, settings["log_interval"]
         self._plain = assemble.loss(settings).plain
+        self._parts = [component.name for component in job.run.policy.codec.components]
         resumed = settings.saving.resume is not None
         self._loggers = assemble.loggers(settings, job.files, dict(job.about.provenance), resumed)
         self._troubled: set[str] = set()
@@ -34,8 +35,13 @@ class Numbers:
             return
         recent, self._recent = self._recent, []
         speed = sum(batch.frames for batch in recent) / sum(batch.seconds for batch in recent)
-        values = {"epoch": event.epoch, "lr": event.lr, "grad_norm": event.grad_norm}
+        values: dict[str, object] = {"epoch": event.epoch, "lr": event.lr, "grad_norm": event.grad_norm}
         values |= {"loss": fmean(batch.loss for batch in recent), "frames_per_second": speed}
+        frames = max(sum(batch.frames for batch in recent), 1.0)
+        values["parts"] = {
+            name: sum(batch.parts[at] * batch.frames for batch in recent) / frames
+            for at, name in enumerate(self._parts)
+        }
         if not self._plain:
             values["objective"] = fmean(batch.objective for batch in recent)
         self._log("batch", event.updates, values)

@@ -63,10 +63,10 @@ class Pace:
         return each * max(self._updates - self._done, 0) + between * (self._epochs - self._epoch + 1)
 
     def facts(self) -> dict[str, object]:
-        """For ``Progress.update``: loss with its curve, decisions a second, and what is left of the run."""
+        """For ``Progress.update``: mean loss of the last updates, its curve, decisions a second, what is left to do."""
         losses = [loss for loss, _, _ in self._recent]
         return {
-            "loss": Trend(f"{losses[-1]:.3f}", losses),
+            "loss": Trend(f"{fmean(losses):.3f}", losses),
             "frames_per_s": f"{self.frames_per_s:,.0f}",
             "run": f"{shown_clock(self.left_s())} left",
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.config.resume import begun_with, changes, resumed
 from exphil.data.corpus import Corpus
-from exphil.errors import OptionError
+from exphil.errors import ExphilError, OptionError
 
 if TYPE_CHECKING:
     from exphil.train.ranks import Ranks
@@ -38,14 +39,27 @@ def begin(terminal: Terminal, settings: Settings) -> tuple[Settings, Snapshot | 
     snapshot = load_snapshot(saving.resume)
     if settings.given("kmeans_centers"):
         terminal.warn(f"the snapshot holds its own stick centres: {settings['kmeans_centers']} is not read")
+    _warn_of_newer(terminal, saving.resume, snapshot["run"]["updates"])
     found = resumed(settings, snapshot["config"], snapshot["run"]["epoch"])
-    differ = list(changes(snapshot["config"], found))
     terminal.say(f"resuming {saving.resume} after {snapshot['run']['updates']:,} updates")
-    for flag, then, now in differ:
-        terminal.say(f"  {flag}: {then} -> {now}")
-    if not differ:
-        terminal.say("  with the options that it had")
+    lines = [f"{flag}: {then} -> {now}" for flag, then, now in changes(snapshot["config"], found)]
+    for line in lines or ["with the options that it had"]:
+        terminal.say(f"  {line}")
     return found, snapshot
+
+
+def _warn_of_newer(terminal: Terminal, snapshot: Path, updates: int) -> None:
+    """Say that the run of a snapshot went on after it."""
+    from exphil.train.described import header
+    from exphil.train.runfiles import RunFiles
+
+    last = RunFiles.of_snapshot(snapshot)
+    with suppress(ExphilError):
+        done = header(last.policy).training.get("updates", 0)
+        if done > updates:
+            terminal.warn(
+                f"{last.snapshot} is {done - updates:,} updates further: they are made again and written over"
+            )
 
 
 def decided(settings: Settings, ranks: Ranks | None = None) -> dict[str, Any]:
@@ -60,7 +74,8 @@ def decided(settings: Settings, ranks: Ranks | None = None) -> dict[str, Any]:
     who = f"_{settings['train_character']}" if settings["train_character"] else ""
     made = f"{settings['backbone']}{who}_{time.strftime('%Y%m%d_%H%M%S', time.localtime(now))}"
     seed = settings["seed"]
-    return {"name": name or made, "seed": int(drawn) if seed is None else seed}
+    found = {"name": name or made, "seed": int(drawn) if seed is None else seed}
+    return {key: value for key, value in found.items() if settings[key] is None}
 
 
 def offer_unfinished(terminal: Terminal, snapshot: Path) -> None:

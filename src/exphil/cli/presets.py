@@ -40,7 +40,7 @@ def run(settings: Settings, name: tuple[str, ...]) -> int:
             _show(terminal, each, asked[each], found[each])
     else:
         terminal.table("Presets", COLUMNS, [_row(each, asked[each], found[each]) for each in names])
-        terminal.say("all that one sets: exphil presets NAME")
+        terminal.say("all that one sets: exphil presets NAME; exphil setup writes the recipe that learned best here")
     games = f"the games in {settings.data.replays}, as many as each takes"
     if any(each.counted.assumed for each in found.values()):
         games = f"games of {TYPICAL_FRAMES:,} frames, {TYPICAL_GAMES:,} of them where all are taken"
@@ -72,6 +72,8 @@ def _row(name: str, settings: Settings, ahead: Estimate) -> tuple[object, ...]:
 
 
 def _time(ahead: Estimate) -> str:
+    if not ahead.counted.games:
+        return "no games"
     return "-" if ahead.run_s is None else shown_duration(ahead.run_s)
 
 

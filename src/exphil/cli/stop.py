@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from types import FrameType, TracebackType
 
 from exphil.cli.terminal import Terminal
@@ -39,4 +40,5 @@ class Stop:
         if self.signal:
             raise KeyboardInterrupt
         self.signal = number
-        self._terminal.warn(f"{signal.Signals(number).name}: {self._promise}; once more stops at once")
+        with suppress(RuntimeError):  # it came while something was being written
+            self._terminal.warn(f"{signal.Signals(number).name}: {self._promise}; once more stops at once")

@@ -34,7 +34,8 @@ def run(settings: Settings) -> int:
         if settings.saving.save_config and ranks.is_first:
             announce.write_config(terminal, settings.saving.save_config, yaml_text(settings))
         if settings.run.dry_run:
-            dry_run.show(terminal, settings, snapshot)
+            if ranks.is_first:
+                dry_run.show(terminal, settings, snapshot)
             return 0
         return train(terminal, settings, snapshot, ranks)[0]
     finally:
@@ -56,6 +57,7 @@ def train(
     assemble.check_loggers(settings)
     assemble.check_registry(settings, snapshot)
     assemble.codec(settings, snapshot)
+    unfinished.check_alone(files.snapshot)
     prepare.offer_unfinished(terminal, files.snapshot)
     terminal.step(1, 3, "replays")
     corpus, used, _ = read_games(terminal, settings)
@@ -75,12 +77,11 @@ def train(
             for _ in job.events:
                 pass
         return _code(stop, job, settings), job, corpora[1]
-    unfinished.check_alone(files.snapshot)
     for path in assemble.claim(settings, files):
         terminal.detail(f"made way: {path}")
     unfinished.begun(files.snapshot, sys.argv[1:], settings.saving.resume)
     terminal.step(3, 3, "training")
-    with stop, Follower(terminal, settings, job) as follower:
+    with stop, Follower(terminal, settings, job, corpora[1]) as follower:
         for event in job.events:
             follower.see(event)
         if not stop.signal or job.run.epoch == settings["epochs"]:

@@ -6,12 +6,14 @@ point: an ExphilError or a ValueError whose words the person who answered is tol
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, TypeVar
 
 from exphil import assemble
 from exphil.cli.terminal import Terminal
 from exphil.config import wizard
+from exphil.config.groups import OPTIONS
 from exphil.config.layers import Settings
 from exphil.config.resume import begun_with
 from exphil.errors import DataError
@@ -57,6 +59,14 @@ def policy(path: Path | None) -> Path:
     found = needed(path)
     as_trained({"init": found})
     return found
+
+
+def newest_policy() -> Path | None:
+    """The policy file in the usual folder that was written last."""
+    option = OPTIONS["checkpoints_dir"]
+    folder = option.convert(os.environ.get(option.env or "") or option.default)
+    found = [path for path in folder.glob("*_policy.safetensors") if path.is_file()]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def needed(answer: T | None) -> T:

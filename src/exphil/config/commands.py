@@ -24,6 +24,7 @@ from exphil.config.groups import (
     Errors,
     Features,
     Feeding,
+    HeldOut,
     Keeping,
     Layers,
     Loss,
@@ -113,7 +114,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(
         "Measure how well a policy predicts the players of recorded games.",
         (
-            *(Data, Seats, Character, Choosing, Netplay, Errors, Store, Keeping, CacheDir),
+            *(Data, Seats, Character, Choosing, HeldOut, Netplay, Errors, Store, Keeping, CacheDir),
             *(Playing, Delay, Machine, Readers, Quiet, Verbose, Output),
         ),
         (Positional("policy", "snapshot or policy file"),),

@@ -36,7 +36,8 @@ def _hint(name: str, beside: tuple[str, ...], when: Callable[[Settings], bool], 
     """
 
     def judge(settings: Settings) -> Problem | None:
-        if settings.sources.get("resume", "default") != "default" or not (typed(settings, name) and when(settings)):
+        begun = any(settings.sources.get(each, "default") != "default" for each in ("resume", "init"))
+        if begun or not (typed(settings, name) and when(settings)):
             return None
         values = {each: settings[each] for each in (name, *beside)}
         return Problem("notice", text.format(source=settings.sources[name], **values), f"{fix}; see {page}")
@@ -96,7 +97,7 @@ HINTS: tuple[Rule, ...] = (
     _hint(
         "optimizer",
         ("lr",),
-        lambda s: s["optimizer"] == "muon" and not typed(s, "lr") and s["lr"] < LOWEST_MUON_LR,
+        lambda s: s["optimizer"] == "muon" and not typed(s, "lr") and s["lr"] < LOWEST_MUON_LR and s.command == "train",
         "{source}: muon learns slowly at a rate of {lr:g}, which is for adam",
         "--lr 3e-3 to 8e-3",
         "docs/backbones.md#what-each-brings-the-shoot-out",

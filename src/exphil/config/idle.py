@@ -19,7 +19,7 @@ def _idle(name: str, when: Callable[[Settings], bool], needs: str, *beside: str)
     """A notice that an option which somebody chose does nothing here; asked where the command has ``beside`` too."""
 
     def judge(settings: Settings) -> Problem | None:
-        if settings.sources.get("resume", "default") != "default":
+        if any(settings.sources.get(begun, "default") != "default" for begun in ("resume", "init")):
             return None  # what else the run was asked for stands in its snapshot
         if not (typed(settings, name) and when(settings)):
             return None

@@ -41,6 +41,7 @@ class Settings:
     seats: g.Seats
     character: g.Character
     choosing: g.Choosing
+    heldout: g.HeldOut
     netplay: g.Netplay
     balance: g.Balance
     errors: g.Errors

@@ -83,7 +83,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 PURPOSES: Mapping[str, str] = {
     "quick": "see that everything works: one epoch of a tiny network",
     "standard": "a first policy on a laptop: single frames, mirrored games, stops by itself",
-    "full_cpu": "the most that single frames give without a GPU",
+    "full_cpu": "single frames for longer, at a small learning rate, with averaged weights",
     "gpu_quick": "see that a GPU works: one layer of mamba",
     "gpu_mlp_quick": "as fast as a GPU goes: single frames",
     "gpu_lstm_quick": "a short run with memory: one layer of lstm",

@@ -47,7 +47,11 @@ PLACE = {"name", "checkpoint", "checkpoints_dir", "overwrite", "save_config", "i
 """Options of the call that began the run: a resumed run goes on in its own files unless they are named."""
 _TALK = frozenset(name for group in (Run, Profile, Quiet, Verbose, Layers) for name in options_by_name([group]))
 _NETWORK = options_by_name((Features, Players, Actions, Delay, Delays, Model, Scan, Attention))
-_AS_IT_LIKES = {"dropout", "window_size", "stride", "sequence_mode", "loss_positions", "truncate_bptt", "allow_missing"}
+_AS_IT_LIKES = {
+    *("dropout", "window_size", "stride", "sequence_mode", "loss_positions", "truncate_bptt", "player_registry"),
+    *("min_player_games", "chunked_attention", "memory_efficient_attention", "flash_attention", "chunk_size"),
+}
+_KEPT = [name for name in _NETWORK if name not in _AS_IT_LIKES]
 
 
 def resumed(settings: Settings, saved: Mapping[str, Any], done: int) -> Settings:
@@ -61,7 +65,7 @@ def resumed(settings: Settings, saved: Mapping[str, Any], done: int) -> Settings
     Raises:
         OptionError: something was asked for that a run keeps, or the run is through.
     """
-    asked = {name for name, source in settings.sources.items() if source.startswith(("flag", "file", "preset"))}
+    asked = {name for name in settings.sources if _asked(settings, name)}
     now = jsonable({name: settings[name] for name in _TALK | asked})
     then = {name: option.default for name, option in OPTIONS.items()} | dict(saved)  # of younger options the default
     rows = {name: now.get(name, then[name]) for name in BATCH}
@@ -86,17 +90,30 @@ def begun_with(settings: Settings, saved: Mapping[str, Any]) -> Settings:
         saved: Every option of the run that the policy is from.
 
     Raises:
-        OptionError: another network was asked for.
+        OptionError: another network was asked for, or what was asked for does not go with it.
     """
     then = {name: option.default for name, option in OPTIONS.items()} | dict(saved)
-    now, given = jsonable(settings.flat()), settings.sources
-    fixed = [name for name in _NETWORK if name not in _AS_IT_LIKES and now[name] != then[name]]
-    wrong = [name for name in fixed if given[name].startswith(("flag", "file", "preset"))]
+    now, sources = jsonable(settings.flat()), settings.sources
+    wrong = [name for name in _KEPT if _asked(settings, name) and now[name] != then[name]]
     if wrong:
-        lines = [f"{given[name]}: the policy was trained with {_spelled(name, then[name])}" for name in wrong]
+        lines = [f"{sources[name]}: the policy was trained with {_spelled(name, then[name])}" for name in wrong]
         raise OptionError("\n".join(lines), fix="--init keeps the network of its policy: drop what differs")
-    own = [name for name in _AS_IT_LIKES if not settings.given(name) and now[name] != then[name]]
-    return settings.changed({name: then[name] for name in (*fixed, *own)}, f"of --init {settings.saving.init}")
+    free = {name for name in _NETWORK if name not in _KEPT} - {"stride"}  # what follows from others follows again
+    begun = {name: then[name] for name in (*_KEPT, *(name for name in free if not _asked(settings, name)))}
+    own = {
+        name: now[name]
+        for name, source in sources.items()
+        if name not in begun and not source.startswith(("default", "implied"))
+    }
+    found = Settings.from_flat("train", begun | own)
+    told = {name: sources[name] for name in own} | dict.fromkeys(begun, f"of --init {settings.saving.init}")
+    return Settings("train", found.flat(), found.sources | told, settings.notices)
+
+
+def _asked(settings: Settings, name: str) -> bool:
+    """Whether this call asked for it, by a flag, a file or a preset; a preset of the environment asks for nothing."""
+    source, by_preset = settings.sources[name], settings.sources["preset"].startswith(("flag", "file"))
+    return source.startswith(("flag", "file")) or (by_preset and source.startswith("preset"))
 
 
 def changes(saved: Mapping[str, Any], settings: Settings) -> Iterator[tuple[str, str, str]]:

@@ -222,8 +222,8 @@ def _embeddings_are_not_streamed(settings: Settings) -> Problem | None:
 
 
 def _held_out_follows_early_stopping(settings: Settings) -> Derived | Problem | None:
-    if not settings["early_stopping"] or settings["val_split"]:
-        return None
+    if not settings["early_stopping"] or settings["val_split"] or settings["resume"] is not None:
+        return None  # a resumed run that holds nothing out watches the loss of training
     if settings.given("val_split"):
         return Problem("error", "--early-stopping watches held-out games and --val-split 0 holds none out", "drop one")
     notice = "--early-stopping watches held-out games: --val-split 0.1 is implied"
@@ -296,7 +296,7 @@ RULES: tuple[Rule, ...] = (
         ("cache_embeddings", "cache_augmented", "stream_chunk_size", "stream_chunk_frames"),
         _embeddings_are_not_streamed,
     ),
-    Rule(("early_stopping", "val_split"), _held_out_follows_early_stopping),
+    Rule(("early_stopping", "val_split", "resume"), _held_out_follows_early_stopping),
     Rule(("keep_best", "save_every"), _snapshots_follow_keep_best),
     Rule(("init", "resume"), _init_is_no_resume),
     Rule(("auto_batch_size", "resume"), _resumed_runs_keep_their_batch),

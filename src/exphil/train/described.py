@@ -84,12 +84,12 @@ class Described:
 
     def losses(self) -> dict[str, float | int | None]:
         """The last losses and the best held-out one with its epoch; None where there is none."""
-        held = [
-            (found, line["epoch"]) for line in self.history if (found := number(line.get("validation"))) is not None
-        ]
+        measured = bool(self.training.get("average")) or not self.config.get("ema")  # else the average was
+        lines = self.history if measured else []
+        held = [(found, line["epoch"]) for line in lines if (found := number(line.get("validation"))) is not None]
         best, epoch = min(held, default=(None, None))
         last = self.history[-1] if self.history else {}
-        losses = {"train": number(last.get("train")), "held_out": number(last.get("validation"))}
+        losses = {"train": number(last.get("train")), "held_out": number(last.get("validation")) if lines else None}
         return {**losses, "best": best, "best_epoch": epoch}
 
 

@@ -8,6 +8,7 @@ snapshot.
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from exphil.train.average import Average
 from exphil.train.optim import Schedule, Together
 from exphil.train.ranks import Ranks, alone, own_states, whole_state
 from exphil.train.runtime import random_state, set_random_state
-from exphil.train.step import Spent, Way, update
+from exphil.train.step import NotFiniteError, Spent, Way, update
 
 
 @dataclass
@@ -200,10 +201,12 @@ def _epoch(run: Run, validate: Callable[[Policy], float] | None, patience: Patie
             held_out = validate(run.policy)
     elif validate:
         held_out = validate(run.policy)
+    if held_out is not None and not math.isfinite(held_out):
+        raise NotFiniteError(f"the held-out loss is {held_out} after update {run.updates}", "training")
     watched = mean if held_out is None else held_out
     improved = watched < run.best
     run.best = min(run.best, watched)
-    if patience and watched > run.mark - patience.least:
+    if patience and not watched < run.mark - patience.least:
         run.waited += 1
     else:
         run.mark, run.waited = watched, 0

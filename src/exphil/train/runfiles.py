@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,7 +86,8 @@ class RunFiles:
 
     def present(self) -> Iterator[Path]:
         """Files of a run of this name, the snapshot first."""
-        epochs = sorted(self.snapshot.parent.glob(f"{self.snapshot.stem}_epoch_*.pt"))
+        like = self.snapshot.parent.glob(f"{glob.escape(self.snapshot.stem)}_epoch_*.pt")
+        epochs = sorted(path for path in like if of_run(path.stem)[0] == self.snapshot.stem)
         variants = [self, *map(self.variant, VARIANTS), *map(RunFiles, epochs)]
         places = [path for files in variants for path in files.own()]
         yield from (path for path in (*places, self.metrics) if path.exists())
@@ -97,6 +99,8 @@ class RunFiles:
             OutputError: a file of a run of this name exists, or the folder cannot be written.
         """
         for path in self.present():
+            if path == self.metrics:
+                continue  # of a run that was killed before it saved anything
             found = path.stat()
             when = datetime.fromtimestamp(found.st_mtime, UTC).strftime("%Y-%m-%d %H:%M UTC")
             raise OutputError(
@@ -132,6 +136,6 @@ class RunFiles:
             OutputError: the folder cannot be written.
         """
         check_writable(self.snapshot, OTHER_PLACE)
-        for path in self.present():
-            if path != self.metrics:  # it is continued, never written over
+        for path in (path for files in (self, *map(self.variant, VARIANTS)) for path in files.own()):
+            if path.exists():  # what is continued or never written over needs no copy
                 back_up(path, backups, OTHER_PLACE, keep=True)

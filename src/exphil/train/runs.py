@@ -129,6 +129,11 @@ class KeptRun:
         return max(state.modified for state in self.states)
 
     @property
+    def was_measured(self) -> bool:
+        """Whether a held-out loss is known."""
+        return any(state.losses()["best"] is not None for state in self.states)
+
+    @property
     def loss(self) -> float:
         """Its best held-out loss, else its last training loss; infinite when neither is known."""
         found = [state.losses() for state in self.states]
@@ -141,9 +146,9 @@ SORTED = {
     "date": lambda run: (-run.modified, run.name),
     "size": lambda run: (-run.size_bytes, run.name),
     "name": lambda run: (run.name.lower(), run.name),
-    "loss": lambda run: (run.loss, run.name),
+    "loss": lambda run: (not run.was_measured, run.loss, run.name),
 }
-"""Newest, largest, first by name or lowest loss first."""
+"""Newest, largest, first by name, or lowest loss first: of held-out games before those of games learned from."""
 
 
 def runs_in(folder: Path) -> list[KeptRun]:

@@ -10,6 +10,7 @@ which leave with the last good snapshot and what to change.
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exphil.errors import ExphilError
+from exphil.files import remove
 from exphil.train import checkpoint
 from exphil.train.background import Writer
 from exphil.train.loop import BatchDone, Event, Run
@@ -31,11 +33,13 @@ class Saved(NamedTuple):
     Attributes:
         path: The snapshot.
         best: Whether it is that of the best epoch.
+        updates: Made until it was taken.
         paused: Seconds that the loop stood still for it.
     """
 
     path: Path
     best: bool
+    updates: int
     paused: float
 
 
@@ -116,6 +120,8 @@ def written(snapshot: Mapping[str, Any], files: RunFiles, identity: Identity) ->
     if snapshot["average"]:
         averaged = {**words, "training": training | {"average": True}}
         checkpoint.save_policy(files.average, checkpoint.PolicyFile(weights=snapshot["average"], **averaged))
+    else:
+        remove(files.average)  # of a run that averaged before it was resumed
     last = run["history"][-1] if run["history"] else {}
     results = {
         "final_training_loss": last.get("train"),
@@ -132,7 +138,7 @@ class _Saver:
 
     def __init__(self, run: Run, files: RunFiles, identity: Identity, keep: Keep, ranks: Ranks) -> None:
         self._run, self._files, self._identity, self._keep, self._ranks = run, files, identity, keep, ranks
-        self._writer: Writer[tuple[list[str], float]] = Writer()
+        self._writer: Writer[tuple[list[str], int, float]] = Writer()
 
     def save(self, endings: Sequence[str]) -> None:
         """One snapshot under several names; the loop goes on when it is copied."""
@@ -141,7 +147,8 @@ class _Saver:
         if not self._ranks.is_first:
             return
         copy, names = self._writer.copied(snapshot), list(endings)
-        self._writer.submit(lambda: self._write(copy, names), (names, time.perf_counter() - began))
+        updates = snapshot["run"]["updates"]
+        self._writer.submit(lambda: self._write(copy, names), (names, updates, time.perf_counter() - began))
 
     def _write(self, snapshot: Mapping[str, Any], endings: Sequence[str]) -> None:
         for ending in endings:
@@ -159,9 +166,9 @@ class _Saver:
 
     def done(self, *, wait: bool = False) -> Iterator[Saved]:
         """What is on the disk since this was last asked."""
-        for endings, paused in self._writer.finished(wait=wait):
+        for endings, updates, paused in self._writer.finished(wait=wait):
             for ending in endings:
-                yield Saved(self._files.variant(ending).snapshot, ending == "_best", paused)
+                yield Saved(self._files.variant(ending).snapshot, ending == "_best", updates, paused)
 
     def close(self) -> None:
         self._writer.close()
@@ -193,14 +200,15 @@ def session(
     Raises:
         ExphilError: of the loop, with the last good snapshot and what to change; a file that cannot be written.
     """
-    saver, last, began = _Saver(run, files, identity, keep, ranks), resumed, run.updates
+    saver, began = _Saver(run, files, identity, keep, ranks), run.updates
+    good = {} if resumed is None else {resumed: began}  # snapshots that can be resumed, and their updates
     try:
         for event in events:
             yield event
             if endings := keep.endings(event):
                 saver.save(endings)
             for saved in saver.done():
-                last = saved.path
+                good[saved.path] = saved.updates
                 yield saved
             if ranks.sum_values([float(stop())])[0]:
                 saver.save(["_interrupt"])
@@ -209,28 +217,33 @@ def session(
                 return
         yield from saver.done(wait=True)
     except NotFiniteError as error:
-        raise _with_remedy(error, last or _newest(saver), f"--lr {identity.config['lr'] / 3:.2g}") from error
+        good |= {saved.path: saved.updates for saved in saver.done(wait=True)}
+        # the weights that gave no number are not good, whatever was saved of them
+        raise _with_remedy(error, good, run.updates - 1, f"--lr {identity.config['lr'] / 3:.2g}") from error
     except MemoryFullError as error:
         if run.updates > began and ranks.world == 1:  # what it had learned is still there
             with contextlib.suppress(RuntimeError, MemoryError):
                 saver.save(["_interrupt"])
-        batch, slices = identity.config["batch_size"], identity.config["accumulation_steps"]
-        smaller = f"--batch-size {max(batch // 2, 1)} --accumulation-steps {slices * 2}"
-        raise _with_remedy(error, _newest(saver) or last, smaller) from error
+        good |= {saved.path: saved.updates for saved in saver.done(wait=True)}
+        raise _with_remedy(error, good, run.updates, _halved(identity.config)) from error
     finally:
         saver.close()
 
 
-def _newest(saver: _Saver) -> Path | None:
-    """The snapshot that was written last, once all are written."""
-    found = list(saver.done(wait=True))
-    return found[-1].path if found else None
+def _halved(config: Mapping[str, Any]) -> str:
+    """The options that make the same updates of smaller batches."""
+    batch, slices = config["batch_size"], config["accumulation_steps"]
+    part = next((number for number in range(2, batch + 1) if batch % number == 0), 1)
+    return f"--batch-size {batch // part} --accumulation-steps {slices * part}"
 
 
-def _with_remedy(error: ExphilError, last: Path | None, change: str) -> ExphilError:
-    """The same error with the last good snapshot and the option to change."""
+def _with_remedy(error: ExphilError, good: Mapping[Path, int], most: int, change: str) -> ExphilError:
+    """The same error with the last good snapshot, of ``most`` updates or fewer, and the option to change."""
     others = "or a lower --max-grad-norm" if isinstance(error, NotFiniteError) else "or --gradient-checkpoint"
-    if last is None:
-        return type(error)(error.what, error.where, f"nothing was saved yet; begin again with {change}, {others}")
-    fix = f"the last good snapshot is {last}: exphil train --resume {last} {change}, {others}"
-    return type(error)(error.what, error.where, fix)
+    there = [path for path, updates in good.items() if updates <= most and path.exists()]
+    place = [path for path in there if not path.stem.endswith("_best")]  # a best epoch goes on elsewhere
+    if not place:
+        return type(error)(error.what, error.where, f"nothing good was saved yet; begin again with {change}, {others}")
+    last = max(place, key=lambda path: good[path])
+    words = f"exphil train --resume {shlex.quote(str(last))} {change}"
+    return type(error)(error.what, error.where, f"the last good snapshot is {last}: {words}, {others}")

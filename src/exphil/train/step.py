@@ -123,6 +123,8 @@ def _update(run: Run, loader: Loader, lr: float, way: Way) -> Update:
     _check_finite(objective, nats, run.updates + 1)
     way.ranks.sum_gradients(run.policy.parameters())
     norm = clip(list(run.policy.parameters()), size / max(frames, 1.0), way.max_grad_norm)
+    if not math.isfinite(norm):
+        raise NotFiniteError(f"the gradient is {norm} at update {run.updates + 1}", "training")
     for group in run.optimizer.param_groups:
         group["lr"] = lr
     run.optimizer.step()

@@ -16,6 +16,7 @@ from exphil.config.groups.games import (
     Data,
     Errors,
     Feeding,
+    HeldOut,
     Keeping,
     Netplay,
     Seats,
@@ -85,6 +86,7 @@ __all__ = [
     "Errors",
     "Features",
     "Feeding",
+    "HeldOut",
     "Keeping",
     "Layers",
     "Loss",
@@ -118,7 +120,21 @@ __all__ = [
 ]
 
 GROUPS: tuple[type, ...] = (
-    *(Data, Seats, Character, Choosing, Netplay, Balance, Errors, Store, Keeping, CacheDir, Feeding, Validation),
+    *(
+        Data,
+        Seats,
+        Character,
+        Choosing,
+        HeldOut,
+        Netplay,
+        Balance,
+        Errors,
+        Store,
+        Keeping,
+        CacheDir,
+        Feeding,
+        Validation,
+    ),
     *(Walking, Features, Players, Actions, Delay, Delays, Playing, Augment, Model, Scan, Attention, Training, Batches),
     *(Averaging, Stopping, Loss, RateSweep, CheckpointsDir, Saving, Layers, Machine, Readers, Run, Probe, Monitoring),
     *(Profile, Quiet, Verbose, Output, Order, Page, Sticks, Written, Benchmark, Tagged, Deleting),

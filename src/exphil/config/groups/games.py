@@ -84,6 +84,14 @@ class Choosing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Which games a policy is measured on."""
+
+    title: ClassVar[str] = "Data"
+    held_out: bool = option(False, "only the games that the policy's run held out")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Netplay:
     """How recordings of netplay are read."""
 

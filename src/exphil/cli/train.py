@@ -49,6 +49,7 @@ def train(
     from exphil.cli.follow import Follower
     from exphil.train import runtime, unfinished
     from exphil.train.ranks import alone
+    from exphil.train.step import NotFiniteError
 
     ranks = ranks or alone()
     files = assemble.files_of(settings, ranks)
@@ -82,8 +83,12 @@ def train(
     unfinished.begun(files.snapshot, sys.argv[1:], settings.saving.resume)
     terminal.step(3, 3, "training")
     with stop, Follower(terminal, settings, job, corpora[1]) as follower:
-        for event in job.events:
-            follower.see(event)
+        try:
+            for event in job.events:
+                follower.see(event)
+        except NotFiniteError:
+            unfinished.ended(files.snapshot)  # its newest snapshot would end alike: the error names a good one
+            raise
         if not stop.signal or job.run.epoch == settings["epochs"]:
             follower.end()
     if settings.saving.register:

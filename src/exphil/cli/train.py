@@ -47,9 +47,8 @@ def train(
 ) -> tuple[int, Job, Corpus | None]:
     """Read, build, follow; gives the exit code, the finished job and the held-out games."""
     from exphil.cli.follow import Follower
-    from exphil.train import runtime, unfinished
+    from exphil.train import runtime, step, unfinished
     from exphil.train.ranks import alone
-    from exphil.train.step import NotFiniteError
 
     ranks = ranks or alone()
     files = assemble.files_of(settings, ranks)
@@ -86,7 +85,7 @@ def train(
         try:
             for event in job.events:
                 follower.see(event)
-        except NotFiniteError:
+        except step.NotFiniteError:
             unfinished.ended(files.snapshot)  # its newest snapshot would end alike: the error names a good one
             raise
         if not stop.signal or job.run.epoch == settings["epochs"]:

@@ -111,6 +111,7 @@ def test_no_game_of_two_is_a_failure(desk):
     assert done.returncode == 1 and "0, 0 of them parsed now" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for other processes")
 def test_a_signal_keeps_what_is_done_and_the_next_run_goes_on(full_games, tmp_path):
     folder = tmp_path / "games"

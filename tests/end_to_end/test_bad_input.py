@@ -95,6 +95,7 @@ def test_another_run_is_there(one):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="a full disk is made with tmpfs or a file size limit")
 def test_disk_full_during_a_save_keeps_the_snapshot_from_before(one):
     """A file size limit is what a full disk looks like to the writer, and needs no root."""
@@ -151,6 +152,7 @@ def test_yaml_with_an_unknown_key(tmp_path):
     assert errors(done) == ["error: file bad.yaml: unknown key 'ephocs'; did you mean 'epochs'?"]
 
 
+@pytest.mark.slow
 def test_policy_of_another_feature_table(one):
     """A policy file from a table that this version does not make is refused with both sides."""
     from exphil.train.checkpoint import load_policy, save_policy
@@ -204,6 +206,7 @@ def test_a_resumed_run_stays_the_run_it_is(one, replays):
     ]
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_name_the_parameter_and_the_option(one):
     from exphil.train.checkpoint import load_policy, save_policy
 

@@ -56,6 +56,7 @@ def mixed(tmp_path: Path, replays: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_counted_named_and_logged(mixed):
     """The counts always; the names unless they are hidden; all of them in the log, with what a copy is a copy of."""
     said = train(mixed, "a", "--error-log", "log.txt", "--show-quality-stats")

@@ -108,6 +108,7 @@ def test_evaluate_takes_files_and_seats_from_its_own_call(trained, folder):
         assert (report["games"], report["players"]) == (games, players), flags
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_in_its_own_files(trained, folder, tmp_path):
     """An older best does not overwrite the last, and another name makes other files."""
     words = ["--epochs", "3", "--quiet"]

@@ -92,7 +92,12 @@ def again(snapshot, flags):
     return settings.changed({"name": snapshot["config"]["name"]}, "the run's")
 
 
-@pytest.mark.parametrize("name", RUNS)
+QUICK = ("gru lanes with dropout, adam", "gru lanes mirrored, muon", "mlp windows of many delays")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in RUNS]
+)
 def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(name, options, corpus, files, tmp_path):
     """Stopped in the middle of the first epoch and again in the middle of the second; weights, optimiser, losses."""
     straight, events = train(options(**RUNS[name], name="straight"), corpus, files)

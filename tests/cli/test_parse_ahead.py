@@ -71,6 +71,7 @@ def test_a_second_run_costs_nothing(desk):
     assert not before.items() & {(path, path.stat().st_mtime_ns) for path in before}
 
 
+@pytest.mark.slow
 def test_compressed_and_last(desk):
     plain = json.loads(exphil("replays", "parse", "games", "--json", cwd=desk).stdout)
     small = exphil("replays", "parse", "games", "--json", "--cache-compress", "--cache-dir", "small", cwd=desk)

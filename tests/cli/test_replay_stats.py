@@ -57,6 +57,7 @@ def test_the_counts_are_those_of_the_files(desk):
     assert not (desk / "cache").exists(), "nothing is kept"
 
 
+@pytest.mark.slow
 def test_the_store_and_the_files_say_the_same(desk):
     found = sources.find(desk / "games").sources
     before = exphil("replays", "stats", "games", "--json", "--workers", 2, cwd=desk)

@@ -74,6 +74,7 @@ def test_scan_as_table_gives_a_bad_file_its_line(folder):
     assert "replays 3/3" not in done.stdout
 
 
+@pytest.mark.slow
 def test_processes_say_the_same_as_one(folder, replays):
     for path in sorted(replays.glob("edge_v*.slp")):
         shutil.copy(path, folder)
@@ -126,6 +127,7 @@ def test_info_as_table(folder):
     assert "match" not in told, "older than match ids"
 
 
+@pytest.mark.slow
 def test_info_names_programs_and_rolled_back_frames(replays, manifest):
     done = exphil("replays", "info", replays / "edge_cpu_player_p1.slp")
     assert re.search(r"^programs on ports +1$", done.stdout, re.MULTILINE)

@@ -193,6 +193,7 @@ def test_files_that_lack_columns_are_counted_and_taken_only_when_asked(folder, t
     assert "left out" not in talk
 
 
+@pytest.mark.slow
 def test_demo_ends_with_a_comparison(folder, tmp_path):
     began = time.monotonic()
     out, talk = finished("demo", "--replays", str(folder / "games"), "--threads", "1", cwd=tmp_path)

@@ -134,6 +134,7 @@ def test_the_defaults_of_the_options_are_the_defaults_of_the_codec():
     assert assemble.codec(resolve("train", {}, {})) == Codec.uniform()
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_is_seen_and_what_can_be_pressed(exphil):
     flags = ["--stage-motion", "--umi-safe", "--nana-mode", "enhanced", "--axis-buckets", "32", "--frame-delay", "2"]
     code, out, talk = exphil("train", "--dry-run", "--replays", "games", *flags)

@@ -267,6 +267,7 @@ class TestReal:
         assert len(named) == 97
         assert named == {name: manifest[name]["sha256"] for name in named}
 
+    @pytest.mark.slow
     def test_a_solid_archive_of_400_mb_in_little_memory(self, replays):
         pytest.importorskip("resource")
         corpus = replays.parent / "corpus"

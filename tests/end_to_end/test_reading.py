@@ -135,7 +135,8 @@ def test_a_second_run_reads_the_cache_and_repairs_what_is_damaged(trained, plain
         whole = path.read_bytes()
         path.write_bytes(whole[:-700] + bytes([whole[-700] ^ 1]) + whole[-699:])
     said = train(trained, "b")
-    assert "warning" not in said and same(weights(trained, "b"), plain)
+    warned = [line for line in said.splitlines() if line.startswith("warning") and "updates an epoch" not in line]
+    assert not warned and same(weights(trained, "b"), plain)
     assert [store.verify(key) for key in keys] == [None] * 3
     for path in (trained / "games").iterdir():
         before = path.stat()

@@ -225,7 +225,7 @@ class Trial:
         loss.objective.backward()  # type: ignore[no-untyped-call]
         wait(self.device)
         middle = time.perf_counter()
-        clip(list(self.policy.parameters()), 1 / batch.frames, self._way.max_grad_norm)
+        clip(list(self.policy.parameters()), 1 / max(batch.frames, 1.0), self._way.max_grad_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         wait(self.device)

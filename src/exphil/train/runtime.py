@@ -85,7 +85,8 @@ def wait(device: torch.device) -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there is no memory left, on a GPU or in main memory."""
-    words = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed", "can't start new thread")
+    words = ["can't allocate memory", "not enough memory", "out of memory", "alloc_failed", "can't start new thread"]
+    words += ["could not create a primitive", "could not create a memory"]  # oneDNN's words for it
     said = str(error).lower()
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(word in said for word in words)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from exphil import assemble, files
 from exphil.cli import told
-from exphil.cli.counting import games
+from exphil.cli.drawing import many
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus
@@ -31,7 +31,9 @@ def run(
     """What it is: games, network, what it sees and presses, how long."""
     learned, held = corpora
     parameters = sum(parameter.numel() for parameter in job.run.policy.parameters())
-    kept = f", {games(held.games)} held out" if held else ", none held out (--val-split 0.1 would hold out a tenth)"
+    kept = (
+        f", {many(held.games, 'game')} held out" if held else ", none held out (--val-split 0.1 would hold out a tenth)"
+    )
     where = f"on {job.run.device.type} with {many(threads, 'thread')}"
     each = f"{where}, each of {ranks.world} processes" if ranks.world > 1 else where
     rows = settings["batch_size"] * settings["accumulation_steps"]
@@ -40,7 +42,7 @@ def run(
     for word, text in {
         "run": settings["name"],
         "seed": f"{settings['seed']} (use --seed {settings['seed']} to reproduce)",
-        "data": f"{games(learned.games)}, {learned.decisions.sum():,} decisions{kept}",
+        "data": f"{many(learned.games, 'game')}, {learned.decisions.sum():,} decisions{kept}",
         "policy": f"{settings['backbone']}, {parameters:,} parameters, {each}",
         "sees": told.sees(job.run.policy.table),
         "presses": told.presses(job.run.policy.codec.classes),
@@ -81,8 +83,3 @@ def registered(terminal: Terminal, settings: Settings, job: Job) -> None:
     trouble = assemble.register(settings, job)
     if trouble:
         terminal.warn(trouble)
-
-
-def many(count: int, word: str) -> str:
-    """So many of something."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exphil import assemble
-from exphil.cli.announce import many
+from exphil.cli.drawing import many
 from exphil.cli.ending import Ended, ending
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings

@@ -6,6 +6,7 @@ from itertools import chain
 
 from exphil import assemble
 from exphil.cli import left_out
+from exphil.cli.drawing import many
 from exphil.cli.reading import show_quality, warn_of_programs
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
@@ -14,11 +15,6 @@ from exphil.data.sticks import Sticks, count
 from exphil.replays import library
 from exphil.replays.choosing import Skip
 from exphil.replays.sources import Source, find
-
-
-def games(count: int) -> str:
-    """So many games."""
-    return f"{count:,} game{'s' * (count != 1)}"
 
 
 def count_sticks(terminal: Terminal, settings: Settings) -> Sticks:
@@ -49,7 +45,7 @@ def count_sticks(terminal: Terminal, settings: Settings) -> Sticks:
     warn_of_programs(terminal, sticks.programs)
     who = settings.character.train_character
     seats = f"players with {who.replace('_', ' ')}" if who else "both players of each"
-    terminal.say(f"{games(sticks.files)}, {seats}: {sticks.frames:,} frames, {sticks.values:,} stick values")
+    terminal.say(f"{many(sticks.files, 'game')}, {seats}: {sticks.frames:,} frames, {sticks.values:,} stick values")
     if not who:
         terminal.say("exphil train learns from one player of each game, unless --dual-port is given")
     terminal.detail(

@@ -43,6 +43,11 @@ def shown_bytes(count: int) -> str:
     return f"{count / 1000**power:.{2 - (len(str(count)) - 1) % 3}f} {_SIZES[power - 1]}"
 
 
+def many(count: int, word: str) -> str:
+    """So many of something: 1 game, 12,000 games."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def shown_age(seconds: float) -> str:
     """How long ago, for people."""
     for length, name in ((86400, "d"), (3600, "h"), (60, "min")):

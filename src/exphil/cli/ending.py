@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exphil.cli.drawing import shown_duration, sparkline
+from exphil.cli.drawing import many, shown_duration, sparkline
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def ending(ended: Ended, blocks: bool) -> list[str]:
     now = shown_duration(ended.seconds)
     took = f"{now} now, {shown_duration(ended.whole)} in all" if ended.whole > 1.5 * ended.seconds else now
     lines = [
-        f"{'time':<10} {took}: {_many(ended.epochs, 'epoch')}, "
-        f"{_many(ended.updates, 'update')}, {_many(round(ended.decisions), 'decision')}"
+        f"{'time':<10} {took}: {many(ended.epochs, 'epoch')}, "
+        f"{many(ended.updates, 'update')}, {many(round(ended.decisions), 'decision')}"
     ]
     if ended.early:
         lines.append(f"{'stopped':<10} early, after {ended.epochs} of {ended.planned} epochs")
@@ -76,10 +76,6 @@ def _losses(ended: Ended, blocks: bool) -> list[str]:
     if len(found) > 1:
         lines.append(f"{'':<10} {sparkline(ended.losses, 40, blocks)}")
     return [*lines, f"{'':<10} (how well people are predicted; that does not rank how policies play)"]
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _quoted(path: str) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from exphil.cli.counting import count_sticks, games
+from exphil.cli.counting import count_sticks
+from exphil.cli.drawing import many
 from exphil.cli.terminal import Terminal
 from exphil.config.groups.policy import AXIS_BUCKET_CHOICES
 from exphil.config.layers import Settings
@@ -48,7 +49,7 @@ def run(settings: Settings) -> int:
     if len(found) < len(ks):
         terminal.say(f"the table ends at {found[-1].k}: these games have no more different positions of a stick axis")
     if sticks.files < FEW_GAMES:
-        terminal.warn(f"learned from {games(sticks.files)}, so from few players: more games fit more players")
+        terminal.warn(f"learned from {many(sticks.files, 'game')}, so from few players: more games fit more players")
     rows = lost(found, sticks.held, AXIS_BUCKET_CHOICES)
     if settings.output.json:
         counted = {"files": sticks.files, "frames": sticks.frames, "values": sticks.values}

@@ -105,9 +105,8 @@ def test_every_file_that_the_pages_name_is_there():
         for name in re.findall(r"`([\w./-]+\.(?:py|md|toml|json))`", page.read_text(encoding="utf-8"))
         if not name.startswith("NAME") and name not in WRITTEN
     }
-    files = [
-        path.as_posix() for top in ("src", "tests", "tools", "docs", "bench") for path in (ROOT / top).rglob("*.*")
-    ]
+    tops = ("src", "tests", "tools", "docs", "bench", "examples")
+    files = [path.as_posix() for top in tops for path in (ROOT / top).rglob("*.*")]
     files += [path.as_posix() for path in ROOT.glob("*.*")]
     gone = [f"{page}: {name}" for page, name in named if not any(file.endswith(f"/{name}") for file in files)]
     assert not gone, f"{gone}: name the file that is there now"

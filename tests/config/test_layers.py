@@ -177,11 +177,25 @@ TWO: dict[str, tuple[str, str]] = {
     "updates": ("10", "20"),
     "player": ("fast", "reference,fast"),
     "continue_on_error": ("true", "false"),
+    "deterministic": ("true", "false"),
+    "temperature": ("all=0.5", "sticks=0.7,shoulder=0"),
+    "press_threshold": ("0.5", "0.7"),
+    "release_threshold": ("0.3", "0.4"),
+    "action_repeat": ("2", "3"),
+    "teacher": ("a.safetensors", "b.safetensors"),
+    "teacher_weight": ("0.5", "1.0"),
+    "teacher_temperature": ("1.0", "4.0"),
+    "world": ("umi", "umi"),
+    "socket": ("a.sock", "b.sock"),
+    "int8": ("true", "false"),
+    "private": ("true", "false"),
+    "policy": ("a.safetensors", "b.onnx"),
 }
 BESIDE = {  # flags that a value needs beside it to be allowed
     "loss_positions": {"--sequence-mode": "windows"},
     "sequence_mode": {},
     "num_layers": {"--hidden": "8"},
+    "release_threshold": {"--press-threshold": "0.9"},
 }
 FREE = [name for name in OPTIONS if name != "config"]
 
@@ -255,16 +269,18 @@ def test_preset_is_over_default_and_under_file_and_flag(name, tmp_path, monkeypa
 def test_the_environment_is_over_default_and_under_everything_else(name, tmp_path, monkeypatch):
     item, (first, second) = OPTIONS[name], TWO[name]
     environ = {item.env: first}
-    settings = resolve("train", {}, environ)
+    settings = resolve(owner(name), {}, environ)
     assert settings[name] == item.convert(first) and settings.sources[name] == f"environment {item.env}"
-    assert resolve("train", {}, {item.env: ""}).sources[name] == "default"
+    assert resolve(owner(name), {}, {item.env: ""}).sources[name] == "default"
+    assert resolve(owner(name), {item.flag: second}, environ).sources[name] == f"flag {item.flag}"
+    if not with_layers(name):
+        return
     if name != "preset":
         monkeypatch.setitem(PRESETS, "quick", {name: second})
         settings = resolve("train", {"--preset": "quick"}, environ)
         assert settings[name] == item.convert(second) and settings.sources[name] == "preset quick"
     path = written(tmp_path, f"{name}: {second}\n")
     assert resolve("train", {"--config": path}, environ).sources[name] == f"file {path}"
-    assert resolve("train", {item.flag: second}, environ).sources[name] == f"flag {item.flag}"
 
 
 def test_the_preset_may_be_named_by_variable_file_or_flag(tmp_path):
@@ -294,7 +310,7 @@ def test_exact_sentences(tmp_path):
     assert lines_of("train", {"--ephocs": "3"}) == ["unknown option --ephocs; did you mean --epochs?"]
     assert lines_of("train", {"--xyzzy": "3"}) == ["unknown option --xyzzy"]
     assert lines_of("evaluate", {"--epochs": "3"}) == [
-        "unknown option --epochs; it belongs to train, benchmark, find-lr, not to evaluate"
+        "unknown option --epochs; it belongs to train, benchmark, find-lr, distill, not to evaluate"
     ]
     names = "mlp, gru, lstm, mamba, mamba2, attention, hybrid, jamba"
     wrong = f"flag --backbone: 'lstn' is not one of {names}; did you mean 'lstm'?"
@@ -407,7 +423,7 @@ def test_settings_are_frozen_comparable_and_picklable():
 def test_changed_converts_checks_and_says_where_from():
     settings = resolve("train", {"--epochs": "3"}, {})
     seeded = settings.changed({"seed": 5}, "drawn")
-    assert (seeded["seed"], seeded.training.seed, seeded.sources["seed"]) == (5, 5, "drawn")
+    assert (seeded["seed"], seeded.seed.seed, seeded.sources["seed"]) == (5, 5, "drawn")
     assert settings["seed"] is None and seeded["epochs"] == 3
     with pytest.raises(OptionError, match="drawn: epochs: '0' must be at least 1"):
         settings.changed({"epochs": 0}, "drawn")

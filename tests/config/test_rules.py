@@ -36,7 +36,7 @@ def problem(**flags) -> str:
 )
 def test_backbone_and_temporal(flags, backbone, temporal, source, notices):
     settings = train(**flags)
-    assert (settings.model.backbone, settings.model.temporal) == (backbone, temporal)
+    assert (settings.backbone.backbone, settings.model.temporal) == (backbone, temporal)
     assert settings.sources["backbone"] == source and len(settings.notices) == notices
 
 

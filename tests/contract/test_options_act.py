@@ -38,6 +38,20 @@ DEEP = {**GRU, "--num-layers": "4"}
 WINDOWS = {**GRU, "--sequence-mode": "windows"}
 
 ELSEWHERE = {
+    **dict.fromkeys(
+        ("deterministic", "temperature", "press_threshold", "action_repeat"),
+        "cli/test_play_command.py: other controllers reach the arena",
+    ),
+    "release_threshold": "play/test_manner.py: a button is released later; cli/test_play_command.py",
+    "world": "cli/test_play_command.py: it plays in an arena of UMI",
+    "socket": "cli/test_play_command.py: it plays there",
+    **dict.fromkeys(
+        ("teacher", "teacher_weight", "teacher_temperature"),
+        "train/test_distill.py: test_weight_and_temperature_change_what_is_made_small_and_nats_stay_plain",
+    ),
+    "int8": "cli/test_export_onnx.py: a second graph, smaller",
+    "private": "train/test_hub.py: a repository that is made is private",
+    "policy": "cli/test_doctor.py: its lines are there, and a damaged one is a problem",
     "player_registry": "end_to_end/test_styles.py: the file is written, read and extended",
     "style": "end_to_end/test_styles.py: another style, other predictions",
     "held_out": "end_to_end/test_road.py: only those, and the baselines of the end",
@@ -58,7 +72,7 @@ ELSEWHERE = {
     "skip": "cli/test_benchmark_command.py: the table lacks these",
     "seeds": "cli/test_benchmark_command.py: so many runs of each",
     "updates": "cli/test_benchmark_command.py: every run ends after so many",
-    "player": "cli/test_benchmark_command.py: a column for each player",
+    "player": "cli/test_benchmark_command.py: a column for each player; cli/test_play_command.py: the same presses",
     "continue_on_error": "cli/test_benchmark_command.py: the others are trained",
     "ema": "train/test_updates.py: validated, and saved as a policy of its own",
     "ema_decay": "train/test_updates.py: the formula of the average",

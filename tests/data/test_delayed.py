@@ -31,6 +31,7 @@ from exphil.features.observation import Table
 from exphil.game.frames import Game, playing
 from exphil.game.ids import BUTTONS
 from exphil.game.time import MAX_DELAY, answer
+from exphil.play.learned import delay_among
 from exphil.replays import slp
 
 CODEC, CPU = Codec.uniform(), torch.device("cpu")
@@ -332,7 +333,7 @@ def test_a_policy_is_measured_only_with_a_delay_that_it_learned(corpus):
         with pytest.raises(OptionError, match=f"answer 2 to 18 frames late; {delay} was asked for"):
             assemble.walk(asked, late, CODEC, CPU, delay)
     with pytest.raises(OptionError, match="learned to answer 6 frames late; 5 was asked for"):
-        assemble.delay_for(settings("walk", 6), 5)
+        delay_among((6, 6), 5)
 
 
 def test_noise_leaves_what_was_pressed_as_it_was(corpus):

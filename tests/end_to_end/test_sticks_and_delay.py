@@ -17,6 +17,9 @@ from exphil.envs.environment import run
 from exphil.envs.replay import ReplayEnvironment
 from exphil.features.action import Codec
 from exphil.features.kmeans import Centres
+from exphil.features.players import Registry
+from exphil.models.policy import TorchPlayer
+from exphil.play.agent import Agent
 from exphil.replays import slp
 from exphil.train import checkpoint
 
@@ -66,7 +69,8 @@ def test_learned_sticks_are_the_same_in_training_evaluation_and_play(exphil, gam
     settings, policy = assemble.trained(checkpoint.load_policy(Path("checkpoints/a_policy.safetensors")), "a")
     assert policy.codec.axes == axes and policy.codec.classes[8:] == (9, 9, 9, 9, 3)
     world = ReplayEnvironment(slp.read(games / GAMES[0]).game[:90], (1, 2))
-    agent = assemble.agent(settings, policy, torch.device("cpu"), 0, 1, seed=1)
+    player = TorchPlayer(policy, torch.device("cpu"))
+    agent = Agent(player, assemble.learned(settings, policy.codec, Registry(0)), 0, 1, seed=1)
     pressed: dict[str, set[float]] = {name: set() for name in ("main_x", "main_y", "c_x", "c_y")}
 
     def watch(_, decisions) -> None:

@@ -198,7 +198,7 @@ def test_the_recipe_gives_way_where_it_would_contradict(flags, changed):
 
 def test_the_command_has_every_option_that_training_a_backbone_has():
     missing = set(COMMANDS["train"].groups) - set(COMMANDS["benchmark"].groups)
-    apart = {"Players", "Profile", "Saving", "CheckpointsDir", "Monitoring", "Walking"}
+    apart = {"Players", "Profile", "Name", "Saving", "Teacher", "CheckpointsDir", "Monitoring", "Walking"}
     apart |= {"Averaging", "Batches", "Loss", "Stopping"}
     assert {group.__name__ for group in missing} == apart, "it compares networks and nothing else"
     assert set(COMMANDS["train"].option_names()) > contest.APART

@@ -12,69 +12,77 @@ from exphil.game import time
 from exphil.game.time import DelayLine
 
 DELAYS = st.integers(0, 30)
-DECISIONS = st.lists(st.integers())
+DECISIONS = st.lists(st.integers(-1000, 1000))
+
+
+def line(total: int, environment: int, games: int = 1) -> DelayLine:
+    """A line of one number a game; 0 is neutral."""
+    return DelayLine(total, environment, np.zeros((games, 1), np.int64))
+
+
+def push(into: DelayLine, one: int) -> int:
+    """What a line of one game gives."""
+    return int(into.push(np.array([[one]]))[0, 0])
+
+
+def pending(of: DelayLine) -> list[int]:
+    return of.pending()[0, :, 0].tolist()
 
 
 @given(total=DELAYS, share=st.integers(0, 30), decided=DECISIONS)
 def test_every_decision_comes_out_after_exactly_its_own_delay(total, share, decided):
     environment = min(share, total)
-    line = DelayLine(total, environment, neutral=None)
-    own = total - environment
-    pressed = [line.push(one) for one in decided]
-    assert pressed == ([None] * own + decided)[: len(decided)]
+    own, here = total - environment, line(total, environment)
+    assert [push(here, one) for one in decided] == ([0] * own + decided)[: len(decided)]
 
 
 @given(total=DELAYS, decided=DECISIONS)
 def test_pending_is_what_the_next_pushes_give(total, decided):
-    line = DelayLine(total, 0, neutral=-1)
+    here = line(total, 0)
     for one in decided:
-        line.push(one)
-    pending = line.pending
-    assert len(pending) == total
-    assert tuple(line.push(0) for _ in range(total)) == pending
+        push(here, one)
+    waits = pending(here)
+    assert len(waits) == total
+    assert [push(here, 0) for _ in range(total)] == waits
 
 
 @given(total=st.integers(0, time.MAX_DELAY), share=st.integers(0, time.MAX_DELAY), decided=DECISIONS)
 def test_pending_is_all_that_nobody_has_seen_act_whoever_holds_it(total, share, decided):
     """The environment's own queue stands beside it: what is pending is the same for every split of the delay."""
     environment = min(share, total)
-    line, world, shown = DelayLine(total, environment, neutral=None), [None] * environment, []
+    here, world, shown = line(total, environment), [0] * environment, []
     for at, one in enumerate(decided):
-        world.append(line.push(one))
+        world.append(push(here, one))
         shown.append(world.pop(0))
-        waits = ([None] * total + decided[: at + 1])[at + 1 :]
-        assert line.pending == tuple(waits) and len(waits) == total
+        waits = ([0] * total + decided[: at + 1])[at + 1 :]
+        assert pending(here) == waits and len(waits) == total
         own = total - environment
-        assert line.pending == (*world, *line.pending[environment:]) and len(line.pending[environment:]) == own
-    assert shown == ([None] * total + decided)[: len(decided)], "on screen after the whole delay"
+        assert pending(here) == [*world, *pending(here)[environment:]] and len(pending(here)[environment:]) == own
+    assert shown == ([0] * total + decided)[: len(decided)], "on screen after the whole delay"
 
 
-@given(total=DELAYS, share=st.integers(0, 30), decided=DECISIONS, after=DECISIONS)
-def test_a_line_that_was_cleared_is_a_fresh_one(total, share, decided, after):
+ROWS = st.lists(st.tuples(st.sets(st.integers(0, 3), min_size=1), st.sets(st.integers(0, 3))), max_size=30)
+
+
+@given(total=st.integers(0, 6), share=st.integers(0, 6), steps=ROWS)
+def test_games_in_one_line_are_as_many_lines_of_one_game(total, share, steps):
+    """Whichever of them are pushed together, and whichever begin anew."""
     environment = min(share, total)
-    used, fresh = (DelayLine(total, environment, neutral=0) for _ in range(2))
-    for one in decided:
-        used.push(one)
-    used.change(lambda _: 0)
-    for one in after:
-        assert used.pending == fresh.pending
-        assert used.push(one) == fresh.push(one)
-
-
-@given(total=DELAYS, decided=DECISIONS)
-def test_change_reaches_all_that_is_pending_and_nothing_else(total, decided):
-    line = DelayLine(total, 0, neutral=0)
-    for one in decided:
-        line.push(one)
-    before = line.pending
-    line.change(lambda pending: pending + 1000)
-    assert line.pending == tuple(one + 1000 for one in before)
+    many, alone = line(total, environment, 4), [line(total, environment) for _ in range(4)]
+    for number, (rows, anew) in enumerate(steps):
+        many.restart(np.array(sorted(anew), np.int64))
+        for row in anew:
+            alone[row] = line(total, environment)
+        at = np.array(sorted(rows))
+        given_ = 100 * number + at[:, None]
+        assert many.push(given_, at)[:, 0].tolist() == [push(alone[row], 100 * number + row) for row in sorted(rows)]
+        assert many.pending(at)[:, :, 0].tolist() == [pending(alone[row]) for row in sorted(rows)]
 
 
 @given(total=DELAYS, more=st.integers(1, 30))
 def test_an_environment_slower_than_the_policy_is_refused(total, more):
     with pytest.raises(OptionError) as caught:
-        DelayLine(total, total + more, neutral=0)
+        line(total, total + more)
     assert caught.value.what == f"the policy answers {total} frames late, the environment adds {total + more}"
     assert f"--frame-delay {total + more} or more" in caught.value.fix
 
@@ -83,9 +91,9 @@ def test_an_environment_slower_than_the_policy_is_refused(total, more):
 def test_a_state_is_answered_by_a_later_frame(frame, delay):
     """The controller that a delay line presses on frame f was decided on a state that ``answer`` sends to f."""
     assert time.answer(frame, delay) == frame + 1 + delay
-    line = DelayLine(delay, 0, neutral=None)
+    here = DelayLine(delay, 0, np.full((1, 1), -1000))
     # the state of each frame is decided on at once; what push gives is pressed on the next frame
-    pressed_on = {pressed: state + 1 for state in range(frame, frame + 40) if (pressed := line.push(state)) is not None}
+    pressed_on = {pressed: state + 1 for state in range(frame, frame + 40) if (pressed := push(here, state)) > -1000}
     assert pressed_on[frame] == time.answer(frame, delay)
 
 

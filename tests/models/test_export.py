@@ -19,7 +19,7 @@ from exphil.features.action import NUM_BUTTONS, Codec
 from exphil.game.controller import STICK_STEPS, TRIGGER_STEPS
 from exphil.models import export as written
 from exphil.models.export import export
-from exphil.play import fast
+from exphil.play.agent import likeliest
 
 GAMES, FRAMES = 40, 12
 UNEVEN = Codec(
@@ -58,16 +58,15 @@ def leaves(state) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def check(model, sharpness: float = 1.0, likeliest: bool = False) -> None:
+def check(model, sharpness: Tensor | None = None, uniform: Tensor | None = None) -> None:
     decision = written._Decision(model)
-    floats, ids, uniform = seen(model)
-    drawn, after = model(floats, ids, model.initial_state(GAMES), None, None if likeliest else uniform)
+    floats, ids, drawn_with = seen(model)
+    given = drawn_with if uniform is None else uniform
+    drawn, after = model(floats, ids, model.initial_state(GAMES), None, given, sharpness)
+    sharper = torch.ones(13) if sharpness is None else sharpness
     state = leaves(model.initial_state(GAMES))
-    given = torch.from_numpy(fast._TO_LIKELIEST).expand_as(uniform) if likeliest else uniform
     for time in range(FRAMES):
-        action, log_prob, controller, *state = decision(
-            floats[:, time], ids[:, time], given[:, time], torch.tensor(sharpness), state
-        )
+        action, log_prob, controller, *state = decision(floats[:, time], ids[:, time], given[:, time], sharper, state)
         assert torch.equal(action, drawn.action[:, time])
         assert torch.allclose(log_prob, drawn.log_prob[:, time], rtol=0, atol=CLOSE)
         assert torch.equal(controller, model.codec.decode_floats(action))
@@ -96,15 +95,20 @@ def test_so_does_every_head_table_and_codec(flags, codec):
 
 
 @pytest.mark.parametrize("codec", [Codec.uniform(), UNEVEN], ids=["even", "uneven"])
-def test_the_sharpest_draw_is_the_likeliest_action(codec):
-    check(policy(codec, backbone="gru"), float(fast._LIKELIEST), likeliest=True)
+def test_the_sharpest_draw_is_the_same(codec):
+    uniform, sharpness = map(torch.from_numpy, likeliest(GAMES, FRAMES))
+    check(policy(codec, backbone="gru"), sharpness, uniform)
+
+
+def test_so_is_a_sharpness_of_its_own_for_every_component():
+    check(policy(UNEVEN, backbone="gru"), torch.linspace(0.1, 4, 13))
 
 
 @torch.inference_mode()
 def test_the_ends_of_the_uniforms_draw_the_first_and_the_last_class_that_can_be():
     model = policy(UNEVEN, backbone="mlp")
     floats, ids, _ = (part[:, 0] for part in seen(model))
-    decision, one = written._Decision(model), torch.tensor(1.0)
+    decision, one = written._Decision(model), torch.ones(13)
     least, most = (torch.full((GAMES, 13), end) for end in (0.0, 1 - 2**-24))
     for uniform in (least, most):
         drawn, _ = model(floats[:, None], ids[:, None], model.initial_state(GAMES), None, uniform[:, None])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from exphil.features.action import Codec
 from exphil.models.head import Head
+from exphil.play.agent import likeliest
 
 CODEC = Codec.uniform()
 
@@ -45,8 +46,9 @@ def uniforms(*shape: int, seed: int = 3) -> Tensor:
 @torch.inference_mode()
 def test_the_score_of_a_drawn_action_is_its_log_prob(autoregressive):
     model, x, previous = head(autoregressive), features(40, 5), drawn(40, 5)
-    for uniform in (uniforms(40, 5), None):
-        choice = model.sample(x, previous, uniform)
+    coldest = [torch.from_numpy(part) for part in likeliest(40, 5)]
+    for uniform, sharpness in ((uniforms(40, 5), None), (uniforms(40, 5), torch.full((13,), 3.0)), coldest):
+        choice = model.sample(x, previous, uniform, sharpness)
         assert choice.action.shape == choice.log_prob.shape == (40, 5, 13)
         assert torch.equal(model.score(x, previous, choice.action).log_prob, choice.log_prob)
 
@@ -114,10 +116,10 @@ def test_the_ends_of_the_uniforms_draw_classes_that_exist(uniform):
 
 @pytest.mark.parametrize("autoregressive", KINDS)
 @torch.inference_mode()
-def test_without_uniforms_the_likeliest_class_is_taken(autoregressive):
+def test_the_sharpest_draw_takes_the_likeliest_class(autoregressive):
     """Of every component, given those taken before it."""
     model, x, previous = head(autoregressive), features(80), drawn(80)
-    taken = model.sample(x, previous).action
+    taken = model.sample(x, previous, *map(torch.from_numpy, likeliest(80))).action
     for index, part in enumerate(model.distributions(x, previous, taken)):
         assert torch.equal(part.argmax(-1), taken[:, index])
 
@@ -151,7 +153,7 @@ def test_the_independent_head_tells_nobody():
 @torch.inference_mode()
 def test_before_training_holding_the_previous_action_is_the_likeliest(autoregressive):
     model, previous = head(autoregressive, noise=0), drawn(100)
-    choice = model.sample(features(100), previous)
+    choice = model.sample(features(100), previous, *map(torch.from_numpy, likeliest(100)))
     assert torch.equal(choice.action, previous)
     assert (choice.log_prob.exp() > 0.7).all()
 

@@ -11,6 +11,7 @@ from exphil.config.layers import resolve
 from exphil.features.action import Codec
 from exphil.game.controller import controller_of
 from exphil.models.policy import Policy, TorchPlayer
+from exphil.play.agent import likeliest
 from exphil.replays import slp
 
 CODEC = Codec.uniform()
@@ -56,12 +57,14 @@ def test_playing_frame_by_frame_is_the_whole_stretch(stretches, name, middle, dr
     """Same actions, log-probabilities within 1e-5, also where one of two games starts anew in the middle."""
     floats, ids, _ = stretches
     model, is_first = policy(name), openings(middle)
-    uniform = np.random.default_rng(4).random((2, FRAMES, 13), np.float32) if draw else None
+    uniform, sharpness = likeliest(2, FRAMES)
+    if draw:
+        uniform = np.random.default_rng(4).random((2, FRAMES, 13), np.float32)
+        sharpness = np.ones_like(sharpness)
     player = TorchPlayer(model, CPU)
     state, taken, log_prob = player.initial_state(2), [], []
     for t in range(FRAMES):
-        drawn = None if uniform is None else uniform[:, t]
-        act, state = player.act(floats[:, t], ids[:, t], state, is_first[:, t], drawn)
+        act, state = player.act(floats[:, t], ids[:, t], state, is_first[:, t], uniform[:, t], sharpness)
         assert (act.action.shape, act.log_prob.shape) == ((2, 13), (2, 13))
         taken.append(act.action)
         log_prob.append(act.log_prob)
@@ -69,7 +72,7 @@ def test_playing_frame_by_frame_is_the_whole_stretch(stretches, name, middle, dr
     tensors = torch.from_numpy(floats), torch.from_numpy(ids)
     with torch.inference_mode():
         start, first = model.initial_state(2), torch.from_numpy(is_first)
-        choice, _ = model(*tensors, start, first, None if uniform is None else torch.from_numpy(uniform))
+        choice, _ = model(*tensors, start, first, torch.from_numpy(uniform), torch.from_numpy(sharpness))
         score, _ = model.score(*tensors, torch.from_numpy(actions), start, first)
     assert np.array_equal(choice.action.numpy(), actions)
     assert np.abs(choice.log_prob.numpy() - stepped).max() <= 1e-5
@@ -79,10 +82,10 @@ def test_playing_frame_by_frame_is_the_whole_stretch(stretches, name, middle, dr
 def test_a_restart_in_the_middle_changes_what_follows(stretches):
     """Else the test above would hold of a player that never restarts."""
     floats, ids, _ = (torch.from_numpy(part) for part in stretches)
-    model = policy("gru")
+    model, halves = policy("gru"), torch.full((2, FRAMES, 13), 0.5)
     with torch.inference_mode():
         one, two = (
-            model(floats, ids, model.initial_state(2), torch.from_numpy(openings(middle)), None)[0].log_prob
+            model(floats, ids, model.initial_state(2), torch.from_numpy(openings(middle)), halves)[0].log_prob
             for middle in (False, True)
         )
     assert torch.allclose(one[1, :100], two[1, :100], atol=1e-6) and not torch.allclose(one[1, 100], two[1, 100])
@@ -95,7 +98,13 @@ def test_a_fresh_policy_holds_what_the_features_say_is_held(stretches, head):
     torch.manual_seed(2)
     made = assemble.policy(resolve("train", {"--head": head, "--hidden": "24"}, {}), CODEC).eval()
     with torch.inference_mode():
-        choice, _ = made(torch.from_numpy(floats), torch.from_numpy(ids), made.initial_state(2), None, None)
+        choice, _ = made(
+            torch.from_numpy(floats),
+            torch.from_numpy(ids),
+            made.initial_state(2),
+            None,
+            *map(torch.from_numpy, likeliest(2, FRAMES)),
+        )
     assert np.array_equal(choice.action.numpy(), held)
 
 
@@ -104,8 +113,8 @@ def test_a_player_does_not_drop(stretches):
     floats, ids, _ = stretches
     model = policy("mlp").train()
     player = TorchPlayer(model, CPU)
-    first = np.ones(2, np.bool_)
-    one, two = (player.act(floats[:, 0], ids[:, 0], player.initial_state(2), first, None)[0] for _ in range(2))
+    given = np.ones(2, np.bool_), np.full((2, 13), 0.5, np.float32)
+    one, two = (player.act(floats[:, 0], ids[:, 0], player.initial_state(2), *given)[0] for _ in range(2))
     assert np.array_equal(one.log_prob, two.log_prob) and not model.training
 
 

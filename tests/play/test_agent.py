@@ -20,7 +20,8 @@ from exphil.features.players import Registry
 from exphil.game.controller import Controller
 from exphil.game.frames import Game
 from exphil.models.policy import TorchPlayer
-from exphil.play.agent import Agent, Decision
+from exphil.play.agent import LIKELIEST, Agent, Decision, Manner, likeliest
+from exphil.play.learned import Learned
 from exphil.replays import slp
 
 CODEC = Codec.uniform()
@@ -48,6 +49,21 @@ def policy(name: str = "gru"):
     return made
 
 
+def seated(player, table: Table, codec: Codec, seat: int, games: int, seed: int | None, *late: int) -> Agent:
+    """An agent of a policy that learned every delay its table has room for; without a seed it takes the likeliest."""
+    learned = Learned(table, codec, (0, table.max_delay), Registry(0))
+    how = dict(zip(("delay", "environment_delay"), late, strict=False))
+    return Agent(player, learned, seat, games, seed or 0, manner=LIKELIEST if seed is None else Manner(), **how)
+
+
+def agent_of(asked, model, seat: int, seed: int | None, players=None, style: str | None = None) -> Agent:
+    """A policy of a run in one seat of one game."""
+    learned = assemble.learned(asked, CODEC, players or Registry(0))
+    manner = LIKELIEST if seed is None else Manner()
+    number = assemble.style(learned, style)
+    return Agent(TorchPlayer(model, CPU), learned, seat, 1, seed or 0, manner=manner, style=number)
+
+
 def watched(agent, game: Game, frames: int, seat: int = 0) -> list[Decision]:
     """The agent's decisions while a recorded game is shown."""
     seen: list[Decision] = []
@@ -61,12 +77,11 @@ def watched(agent, game: Game, frames: int, seat: int = 0) -> list[Decision]:
 def test_driven_frame_by_frame_it_does_what_the_policy_says_of_the_whole_game(game, name, seat):
     """Twice over the recording, so that the second game starts from a fresh state."""
     model = policy(name)
-    decisions = watched(assemble.agent(settings(name), model, CPU, seat, 1, None), game, 2 * FRAMES, seat)
+    decisions = watched(agent_of(settings(name), model, seat, None), game, 2 * FRAMES, seat)
     floats, ids = assemble.table(settings(name)).encode(game.seen_from(seat))
     with torch.inference_mode():
-        choice, _ = model(
-            torch.from_numpy(floats)[None], torch.from_numpy(ids)[None], model.initial_state(1), None, None
-        )
+        given, coldest = [torch.from_numpy(part)[None] for part in (floats, ids)], likeliest(1, FRAMES)
+        choice, _ = model(*given, model.initial_state(1), None, *map(torch.from_numpy, coldest))
     for part in (decisions[:FRAMES], decisions[FRAMES:]):
         assert np.array_equal(np.concatenate([d.actions for d in part]), choice.action[0].numpy())
         log_prob = np.concatenate([d.log_prob for d in part])
@@ -76,7 +91,7 @@ def test_driven_frame_by_frame_it_does_what_the_policy_says_of_the_whole_game(ga
 
 
 def test_draws_follow_the_seed(game):
-    agents = [assemble.agent(settings(), policy(), CPU, 0, 1, seed) for seed in (5, 5, 6, None)]
+    agents = [agent_of(settings(), policy(), 0, seed) for seed in (5, 5, 6, None)]
     mine, again, other, greedy = (np.concatenate([d.actions for d in watched(a, game, 60)]) for a in agents)
     assert np.array_equal(mine, again)
     assert not np.array_equal(mine, other) and not np.array_equal(mine, greedy)
@@ -85,8 +100,8 @@ def test_draws_follow_the_seed(game):
 def test_games_side_by_side_are_played_like_one_alone(game):
     """Each restarts when its own game opens."""
     model, table = policy(), assemble.table(settings())
-    both = Agent(TorchPlayer(model, CPU), table, CODEC, 0, 2, None)
-    alone = watched(assemble.agent(settings(), model, CPU, 0, 1, None), game, 60)
+    both = seated(TorchPlayer(model, CPU), table, CODEC, 0, 2, None)
+    alone = watched(agent_of(settings(), model, 0, None), game, 60)
     zeros = np.zeros(2, np.bool_)
     for t in range(100):
         late = max(t - 40, 0)
@@ -110,20 +125,20 @@ def test_an_agent_plays_like_whom_it_is_told(game, mode):
             parameter.add_(0.1 * torch.randn_like(parameter))
     seen = {}
     for style in ("a#1", "B#2", "nobody", None):
-        agent = assemble.agent(asked, model, CPU, 1, 1, None, players=players, style=style)
+        agent = agent_of(asked, model, 1, None, players, style)
         seen[style] = np.concatenate([decision.log_prob for decision in watched(agent, game, 60, 1)])
         rows = game.seen_from(1)
         rows.players.style[:, 0] = players.named(style) if style else 0
         floats, ids = (torch.from_numpy(part)[None, :60] for part in assemble.table(asked).encode(rows))
         with torch.inference_mode():
-            choice, _ = model(floats, ids, model.initial_state(1), None, None)
+            choice, _ = model(floats, ids, model.initial_state(1), None, *map(torch.from_numpy, likeliest(1, 60)))
         assert np.abs(seen[style] - choice.log_prob[0].sum(-1).numpy()).max() <= 1e-4
     assert np.array_equal(seen["nobody"], seen[None])
     assert len({tuple(found) for found in seen.values()}) == 3 and np.array_equal(game.rows, before)
     with pytest.raises(OptionError, match="no style 'C#3'"):
-        assemble.agent(asked, model, CPU, 0, 1, None, players=players, style="C#3")
+        agent_of(asked, model, 0, None, players, "C#3")
     with pytest.raises(OptionError, match="the policy knows no players"):
-        assemble.agent(asked, model, CPU, 0, 1, None, style="A#1")
+        agent_of(asked, model, 0, None, style="A#1")
 
 
 class Counting:
@@ -136,12 +151,13 @@ class Counting:
         assert batch == self.games
         return 0
 
-    def act(self, floats, ids, state, is_first, uniform):
+    def act(self, floats, ids, state, is_first, uniform, sharpness=None):
         assert (floats.shape, floats.dtype) == ((self.games, self.floats), np.float32)
         assert (ids.shape, ids.dtype) == ((self.games, 4), np.int64)
         assert (is_first.shape, is_first.dtype) == ((self.games,), np.bool_)
-        assert uniform is None or (uniform.shape == (self.games, 13) and uniform.dtype == np.float32)
-        assert uniform is None or (uniform.min() >= 0 and uniform.max() < 1)
+        assert uniform.shape == (self.games, 13) and uniform.dtype == np.float32
+        assert uniform.min() >= 0 and uniform.max() < 1
+        assert sharpness is None or np.array_equal(sharpness, likeliest(1)[1])
         assert state == self.count  # what the call before returned
         taken = np.tile(CODEC.neutral, (self.games, 1))
         taken[:, 8] = self.count % 17
@@ -162,7 +178,7 @@ def test_with_a_delay_of_two_a_decision_is_pressed_two_frames_later(game, own, s
     """Before that nothing is; what the world itself adds is not added again."""
     for environment in (0, 1):
         late = own + environment
-        agent = Agent(Counting(1, late), Table(0, False, max_delay=late), CODEC, 0, 1, seed, late, environment)
+        agent = seated(Counting(1, late), Table(0, False, max_delay=late), CODEC, 0, 1, seed, late, environment)
         decisions = watched(agent, game, 15)
         decided = [int(d.actions[0, 8]) for d in decisions]
         pressed = [int(CODEC.encode(d.controllers)[0, 8]) for d in decisions]
@@ -174,7 +190,7 @@ def test_with_a_delay_of_two_a_decision_is_pressed_two_frames_later(game, own, s
 
 def test_what_is_pending_is_dropped_only_where_another_game_begins(game):
     """Two games side by side; the second one opens anew on frame 6."""
-    agent = Agent(Counting(2, 2), Table(0, False, max_delay=2), CODEC, 0, 2, None, 2)
+    agent = seated(Counting(2, 2), Table(0, False, max_delay=2), CODEC, 0, 2, None, 2)
     pressed = []
     for at in range(10):
         opens = np.array([at == 0, at in (0, 6)])
@@ -186,9 +202,9 @@ def test_what_is_pending_is_dropped_only_where_another_game_begins(game):
 
 def test_a_world_slower_than_the_policy_is_refused():
     with pytest.raises(OptionError, match="2 frames late, the environment adds 3"):
-        Agent(Counting(1, 2), Table(0, False, max_delay=2), CODEC, 0, 1, None, 2, 3)
-    with pytest.raises(OptionError, match="at most 2 frames late; 3 was asked for"):
-        Agent(Counting(1, 2), Table(0, False, max_delay=2), CODEC, 0, 1, None, 3)
+        seated(Counting(1, 2), Table(0, False, max_delay=2), CODEC, 0, 1, None, 2, 3)
+    with pytest.raises(OptionError, match="0 to 2 frames late; 3 was asked for"):
+        seated(Counting(1, 2), Table(0, False, max_delay=2), CODEC, 0, 1, None, 3)
 
 
 def test_the_agent_never_imports_torch():

@@ -21,11 +21,14 @@ from exphil.envs.replay import ReplayEnvironment
 from exphil.errors import OptionError
 from exphil.features.action import Codec, as_read
 from exphil.features.observation import Table
+from exphil.features.players import Registry
 from exphil.features.view import controllers
 from exphil.game.controller import controller_of
 from exphil.game.frames import Game
 from exphil.game.time import answer
-from exphil.play.agent import Agent, Decision
+from exphil.models.policy import TorchPlayer
+from exphil.play.agent import LIKELIEST, Agent, Decision, Manner
+from exphil.play.learned import Learned
 from exphil.replays import slp
 
 FINE, CPU, FRAMES = Codec.uniform(160, 140), torch.device("cpu"), 400
@@ -36,6 +39,13 @@ SEATS = (0, 1)
 def game(replays) -> Game:
     """400 frames of a fight; both ports are played by hand."""
     return slp.read(replays / "fox_vs_falco_fountain_of_dreams_015.slp").game[1000 : 1000 + FRAMES]
+
+
+def seated(player, table: Table, codec: Codec, seat: int, games: int, seed: int | None, *late: int) -> Agent:
+    """An agent of a policy that learned every delay its table has room for; without a seed it takes the likeliest."""
+    learned = Learned(table, codec, (0, table.max_delay), Registry(0))
+    how = dict(zip(("delay", "environment_delay"), late, strict=False))
+    return Agent(player, learned, seat, games, seed or 0, manner=LIKELIEST if seed is None else Manner(), **how)
 
 
 class Act:
@@ -54,20 +64,21 @@ class Hand:
         self.shown: list[NDArray[np.float32]] = []
         self.ids: list[NDArray[np.int64]] = []
 
-    def initial_state(self, batch: int) -> NDArray[np.int64]:
-        return np.zeros(batch, np.int64)
+    def initial_state(self, batch: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        return np.full(batch, -1), np.zeros(batch, np.bool_)
 
-    def act(self, floats, ids, state, is_first, uniform):
-        state = np.where(is_first, 0, state)
+    def act(self, floats, ids, state, is_first, uniform, sharpness=None):
+        before, opened = state
+        shown = np.where(is_first & ~opened, 0, before + 1)  # it may begin anew on several frames
         self.shown.append(floats.copy())
         self.ids.append(ids.copy())
-        rows = np.minimum(answer(state, self.delay), len(self.recorded) - 1)
-        return Act(self.recorded[rows]), state + 1
+        rows = np.minimum(answer(shown, self.delay), len(self.recorded) - 1)
+        return Act(self.recorded[rows]), (shown, is_first)
 
 
 def played(game: Game, seat: int, delay: int, environment: int, most: int, frames: int) -> tuple[Hand, list[Decision]]:
     hand, seen = Hand(game, seat, delay), []
-    agent = Agent(hand, Table(0, False, max_delay=most), FINE, seat, 1, None, delay, environment)
+    agent = seated(hand, Table(0, False, max_delay=most), FINE, seat, 1, None, delay, environment)
     port = (2, 4)[seat]
     run(ReplayEnvironment(game, (2, 4)), {port: agent}, frames, lambda _, decisions: seen.append(decisions[port]))
     return hand, seen
@@ -150,7 +161,7 @@ def test_another_game_begins_with_nothing_pending(game, delay, environment):
 def test_games_side_by_side_have_their_own_pending(game):
     """The second one opens anew on frame 40: only its own are dropped."""
     hand, zeros = Hand(game, 0, 6), np.zeros(2, np.bool_)
-    agent = Agent(hand, Table(0, False, max_delay=6), FINE, 0, 2, None, 6)
+    agent = seated(hand, Table(0, False, max_delay=6), FINE, 0, 2, None, 6)
     for at in range(90):
         rows = np.stack([game.rows[at], game.rows[at - 40 if at >= 40 else at]])
         agent.step(Frame(Game(rows), np.array([at == 0, at in (0, 40)]), zeros, zeros))
@@ -164,7 +175,7 @@ def test_an_agent_takes_the_least_delay_that_it_learned_and_the_world_allows(gam
     def agent(flags: dict[str, str | bool], **how: int | None) -> Agent:
         asked = resolve("train", {"--num-player-names": "0", "--hidden": "8", **flags}, {})
         policy = assemble.policy(asked, assemble.codec(asked))
-        return assemble.agent(asked, policy, CPU, 0, 1, None, **how)  # type: ignore[arg-type]
+        return Agent(TorchPlayer(policy, CPU), assemble.learned(asked, policy.codec, Registry(0)), 0, 1, 0, **how)  # type: ignore[arg-type]
 
     many: dict[str, str | bool] = {"--frame-delay-augment": True, "--frame-delay-min": "2", "--frame-delay-max": "9"}
     for flags, how, total in (
@@ -176,7 +187,7 @@ def test_an_agent_takes_the_least_delay_that_it_learned_and_the_world_allows(gam
         (many, {"environment_delay": 5, "delay": 7}, 7),
     ):
         made = agent(flags, **how)
-        assert made._delay.tolist() == [total] and len(made._line.pending) == total
+        assert made._delay == total and made._line.pending().shape[1] == total
         made.step(Frame(game[:1], np.ones(1, bool), np.zeros(1, bool), np.zeros(1, bool)))
     with pytest.raises(OptionError, match="learned to answer 2 to 9 frames late; 10 was asked for"):
         agent(many, delay=10)
@@ -197,11 +208,11 @@ def test_what_is_pending_is_shown_as_the_game_will_read_it(game):
         def initial_state(self, batch: int) -> int:
             return 0
 
-        def act(self, floats, ids, state, is_first, uniform):
+        def act(self, floats, ids, state, is_first, uniform, sharpness=None):
             shown.append(floats[0, -14:-1].copy())
             return Act(taken[None]), 0
 
-    agent = Agent(Asked(), Table(0, False, max_delay=1), codec, 0, 1, None, 1)
+    agent = seated(Asked(), Table(0, False, max_delay=1), codec, 0, 1, None, 1)
     zeros = np.zeros(1, np.bool_)
 
     def after(**classes: int) -> dict[str, float]:

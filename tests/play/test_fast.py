@@ -16,12 +16,14 @@ from exphil.envs.environment import run
 from exphil.envs.replay import ReplayEnvironment
 from exphil.errors import ExphilError, PolicyError
 from exphil.features.action import Codec
+from exphil.features.players import Registry
 from exphil.game.frames import Game
 from exphil.models.export import export
 from exphil.models.graph import sealed
 from exphil.models.policy import TorchPlayer
-from exphil.play.agent import Agent
+from exphil.play.agent import Agent, likeliest
 from exphil.play.fast import FastPlayer
+from exphil.play.learned import Learned
 from exphil.replays import slp
 
 CODEC, UNEVEN = Codec.uniform(), Codec.uniform(8, 3)
@@ -69,7 +71,7 @@ def check_that_they_agree(model, fast: FastPlayer, game: Game, draw: bool) -> No
     taken = set()
     for time in range(FRAMES):
         is_first = np.array([time == 0, time in (0, 400)])
-        given = (floats[time], ids[time]), (is_first, uniforms[time] if draw else None)
+        given = (floats[time], ids[time]), (is_first, uniforms[time]) if draw else (is_first, *likeliest(2))
         act, mine = fast.act(*given[0], mine, *given[1])
         said, theirs = reference.act(*given[0], theirs, *given[1])
         assert act.action.dtype == np.int64 and np.array_equal(act.action, said.action), time
@@ -105,9 +107,9 @@ def test_a_policy_without_ids_that_decides_each_component_by_itself(tmp_path):
     random, opens = np.random.default_rng(0), np.full(50, True)
     floats = random.integers(0, 2, (50, model.table.floats)).astype(np.float32)
     given = floats, np.zeros((50, 0), np.int64)
-    for uniform in (None, random.random((50, 13), np.float32)):
-        act, _ = fast.act(*given, fast.initial_state(50), opens, uniform)
-        said, _ = reference.act(*given, reference.initial_state(50), opens, uniform)
+    for drawn in (likeliest(50), (random.random((50, 13), np.float32),)):
+        act, _ = fast.act(*given, fast.initial_state(50), opens, *drawn)
+        said, _ = reference.act(*given, reference.initial_state(50), opens, *drawn)
         assert np.array_equal(act.action, said.action) and np.abs(act.log_prob - said.log_prob).max() <= CLOSE
 
 
@@ -115,7 +117,7 @@ def test_an_agent_does_not_notice_who_plays(gru, game):
     model, path = gru
     seen = {}
     for name, player in {"fast": FastPlayer(path), "reference": TorchPlayer(model, CPU)}.items():
-        agent, found = Agent(player, model.table, CODEC, 0, 1, 5), []
+        agent, found = Agent(player, Learned(model.table, CODEC, (0, 0), Registry(0)), 0, 1, 5), []
         run(ReplayEnvironment(game[:60], (1, 2)), {1: agent}, 130, lambda _, made, into=found: into.append(made[1]))
         seen[name] = found
     for mine, theirs in zip(seen["fast"], seen["reference"], strict=True):
@@ -191,15 +193,14 @@ def test_a_state_that_does_not_begin_with_zeros_does_so_in_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("draw", [True, False], ids=["drawn", "likeliest"])
-def test_arrays_of_another_shape_and_ids_below_zero_are_refused(gru, batch, draw):
+def test_arrays_of_another_shape_and_ids_below_zero_are_refused(gru, batch):
     """None of them is repeated or cut until it fits, and none counts from the end."""
     model, path = gru
     player, table = FastPlayer(path), model.table
     good = {
         "floats": np.zeros((batch, table.floats), np.float32),
         "ids": np.zeros((batch, table.ids), np.int64),
-        "uniform": np.full((batch, 13), 0.5, np.float32) if draw else None,
+        "uniform": np.full((batch, 13), 0.5, np.float32),
     }
     state, going = player.initial_state(batch), np.zeros(batch, np.bool_)
     before = player.act(good["floats"], good["ids"], state, going, good["uniform"])[0]
@@ -233,7 +234,7 @@ def test_a_file_that_is_no_graph_is_refused(content, tmp_path):
         path.write_bytes(content)
     with pytest.raises(
         PolicyError,
-        match=r"x\.onnx: (cannot be read|not a policy exported)(.|\n)*is what exphil\.models\.export writes",
+        match=r"x\.onnx: (cannot be read|not a policy exported)(.|\n)*is what exphil export onnx writes",
     ):
         FastPlayer(path)
 
@@ -247,10 +248,10 @@ def test_a_cut_file_a_foreign_graph_and_another_version_are_refused(gru, tmp_pat
         FastPlayer(path)
     proto = onnx.load_model_from_string(content)
     words, seal = proto.metadata_props
-    words.value = words.value.replace('"format": 1', '"format": 7')
+    words.value = words.value.replace('"format": 2', '"format": 7')
     proto.metadata_props.remove(seal)
     path.write_bytes(sealed(proto.SerializeToString()))
-    with pytest.raises(PolicyError, match="written in format 7; this exphil reads format 1"):
+    with pytest.raises(PolicyError, match="written in format 7; this exphil reads format 2"):
         FastPlayer(path)
     del proto.metadata_props[:]
     path.write_bytes(sealed(proto.SerializeToString()))

@@ -138,6 +138,7 @@ def test_larger_files_cut_and_changed(replays, name):
     assert sum(flip(data, seed=2, count=2000).values()) == 2000
 
 
+@pytest.mark.slow
 def test_every_shared_file_damaged_two_hundred_times(replays):
     paths = sorted(path for path in replays.iterdir() if path.suffix != ".json" and path.is_file())
     assert len(paths) == 99

@@ -18,6 +18,9 @@ from exphil.envs.environment import Frame
 from exphil.errors import DataError, ExphilError, OutputError
 from exphil.features.action import Codec
 from exphil.features.kmeans import Centres
+from exphil.features.players import Registry
+from exphil.models.policy import TorchPlayer
+from exphil.play.agent import Agent
 from exphil.train import checkpoint
 from exphil.train.loop import BatchDone, EpochDone
 from exphil.train.session import Interrupted, Saved
@@ -203,7 +206,8 @@ def test_what_the_actions_stand_for_is_kept_in_the_files(options, corpus, files,
         settings, policy = assemble.trained(checkpoint.load_policy(place), str(place))
         assert policy.codec == wanted and same(policy.state_dict(), straight.run.policy.state_dict())
         assert tuple(out.out_features for out in policy.head.out) == (8, *wanted.classes[8:])
-        agent = assemble.agent(settings, policy, torch.device("cpu"), 0, 1, 5)
+        player = TorchPlayer(policy, torch.device("cpu"))
+        agent = Agent(player, assemble.learned(settings, policy.codec, Registry(0)), 0, 1, 5)
         pressed = [[float(part[0]) for part in _step(agent, corpus, at).controllers[:5]] for at in range(120)]
         for axis, values in enumerate(zip(*pressed, strict=True)):
             allowed = np.float32((*wanted.axes, wanted.shoulder)[axis])

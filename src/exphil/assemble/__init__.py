@@ -6,13 +6,24 @@ what answers, ``batches`` what it learns from, ``training`` puts a run together,
 literal tables (``BACKBONES``, ``OPTIMIZERS``) name every choice of an option and its builder.
 """
 
-from exphil.assemble.actions import codec, delay_for, delays
+from exphil.assemble.actions import codec, delays
 from exphil.assemble.backbones import BACKBONES, widths
 from exphil.assemble.batches import carries_state, forecast, loader, measured, plan, sliced, walk, window
 from exphil.assemble.games import choice, kept_in, read, reading, stick_reading, store, streams, table
 from exphil.assemble.loggers import LOGGERS, check_loggers, loggers
-from exphil.assemble.network import agent, check_fingerprint, embedded, load_weights, policy, trained
+from exphil.assemble.network import embedded, load_weights, policy, trained
 from exphil.assemble.players import check_registry, enrolled, registry_before, styles
+from exphil.assemble.playing import (
+    GRAPH,
+    PLAYERS,
+    asked_delay,
+    exported,
+    known_of,
+    learned,
+    manner,
+    playable,
+    style,
+)
 from exphil.assemble.probing import batch_size
 from exphil.assemble.registering import register
 from exphil.assemble.training import (
@@ -32,34 +43,39 @@ from exphil.assemble.training import (
 
 __all__ = [
     "BACKBONES",
+    "GRAPH",
     "LOGGERS",
     "OPTIMIZERS",
+    "PLAYERS",
     "Job",
-    "agent",
+    "asked_delay",
     "batch_size",
     "carries_state",
-    "check_fingerprint",
     "check_loggers",
     "check_registry",
     "choice",
     "claim",
     "codec",
-    "delay_for",
     "delays",
     "embedded",
     "enrolled",
+    "exported",
     "files_of",
     "forecast",
     "held_out",
     "identity",
     "kept_in",
+    "known_of",
+    "learned",
     "load_weights",
     "loader",
     "loggers",
     "loss",
+    "manner",
     "measured",
     "optimizer",
     "plan",
+    "playable",
     "policy",
     "read",
     "reading",
@@ -71,6 +87,7 @@ __all__ = [
     "stick_reading",
     "store",
     "streams",
+    "style",
     "styles",
     "table",
     "trained",

@@ -7,7 +7,6 @@ from typing import Any
 
 from exphil.assemble.parent import parent
 from exphil.config.layers import Settings
-from exphil.errors import OptionError
 from exphil.features.action import Codec
 from exphil.features.kmeans import Centres
 
@@ -34,22 +33,3 @@ def delays(settings: Settings) -> tuple[int, int]:
     if settings.delays.frame_delay_augment:
         return settings.delays.frame_delay_min, settings.delays.frame_delay_max
     return (settings.delay.frame_delay,) * 2
-
-
-def delay_for(settings: Settings, wanted: int) -> int:
-    """A delay that a policy is asked for.
-
-    Args:
-        settings: Of the run that trained it.
-        wanted: Frames of delay.
-
-    Raises:
-        OptionError: it did not learn this delay.
-    """
-    low, high = delays(settings)
-    if not low <= wanted <= high:
-        learned = f"{low} to {high}" if low < high else f"{low}"
-        what = f"the policy learned to answer {learned} frames late; {wanted} was asked for"
-        fix = f"--frame-delay {learned}, or a policy that was trained with --frame-delay {wanted}"
-        raise OptionError(what, "--frame-delay", fix)
-    return wanted

@@ -25,15 +25,15 @@ def widths(settings: Settings) -> tuple[int, ...]:
     The first of an mlp is the dense layer of the embedding.
     """
     model = settings.model
-    if len(model.hidden) == 1 and model.backbone != "mlp":
+    if len(model.hidden) == 1 and settings.backbone.backbone != "mlp":
         return model.hidden * (model.num_layers or 2)
     return model.hidden
 
 
 def kinds(settings: Settings) -> tuple[str, ...]:
     """The kind of every layer, a key of ``LAYERS``."""
-    model, count = settings.model, len(widths(settings))
-    backbone, every = model.backbone or "mlp", settings.attention.attention_every or count
+    count = len(widths(settings))
+    backbone, every = settings.backbone.backbone or "mlp", settings.attention.attention_every or count
     other = INTERLEAVED.get(backbone)
     if other is None:
         return (backbone,) * count

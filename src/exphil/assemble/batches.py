@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.assemble.actions import delay_for, delays
+from exphil.assemble.actions import delays
 from exphil.assemble.games import streams, table
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus
@@ -24,6 +24,7 @@ from exphil.data.walk import Walk
 from exphil.data.windows import Windows
 from exphil.errors import OptionError
 from exphil.features.action import Codec
+from exphil.play.learned import delay_among
 from exphil.replays.sources import Source as ReplaySource
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ EVERY_GAME = slice(None)
 
 def carries_state(settings: Settings) -> bool:
     """Whether batches go on where the ones before ended."""
-    return settings.model.backbone != "mlp" and settings.model.sequence_mode == "lanes"
+    return settings.backbone.backbone != "mlp" and settings.model.sequence_mode == "lanes"
 
 
 def window(settings: Settings) -> int:
@@ -202,7 +203,7 @@ def measured(settings: Settings, corpus: Corpus, delay: int | None = None) -> ND
     Raises:
         OptionError: the policy did not learn this delay.
     """
-    bounds = delays(settings) if delay is None else (delay_for(settings, delay),) * 2
+    bounds = delays(settings) if delay is None else (delay_among(delays(settings), delay),) * 2
     return spread(*bounds, len(corpus.entries))
 
 

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +20,7 @@ from exphil.assemble.backbones import BACKBONES
 from exphil.assemble.batches import loader, plan, sliced, walk
 from exphil.assemble.games import table
 from exphil.assemble.network import policy
+from exphil.assemble.playing import PLAYERS
 from exphil.assemble.training import optimizer, schedule, way
 from exphil.config.commands import COMMANDS
 from exphil.config.layers import Settings, jsonable, resolve
@@ -36,8 +33,6 @@ if TYPE_CHECKING:
     import torch
 
     from exphil.evaluate.benchmark import Built, Entry, Games
-    from exphil.models.policy import Policy
-    from exphil.play.agent import Player
 
 RECIPE: dict[str, Any] = {
     "temporal": True,
@@ -168,7 +163,7 @@ def entries(settings: Settings, *, go_on: bool) -> tuple[list[Entry], dict[str, 
     """
     from exphil.evaluate.benchmark import Entry
 
-    for module in ("onnx", "onnxscript", "onnxruntime") if "fast" in settings.benchmark.player else ():
+    for module in ("onnx", "onnxscript", "onnxruntime") if "fast" in settings.player.player else ():
         extra(module, "export", "timing the fast player")
     asked: dict[str, Settings] = {}
     wrong: dict[str, str] = {}
@@ -191,7 +186,7 @@ def entries(settings: Settings, *, go_on: bool) -> tuple[list[Entry], dict[str, 
             name,
             seed,
             {key: found[key] for key in OWN},
-            Wanted(found, _updates(settings, found), settings.benchmark.player),
+            Wanted(found, _updates(settings, found), settings.player.player),
         )
         for seed in seeds
         for name, found in asked.items()
@@ -291,7 +286,7 @@ def build(wanted: Wanted, games: Games, seed: int) -> Built:
         watched,
         updating,
         asked.feeding.gc_every,
-        {name: partial(PLAYERS[name], built, device) for name in wanted.timed},
+        {name: partial(PLAYERS[name], built, device, 1) for name in wanted.timed},
     )
 
 
@@ -301,24 +296,3 @@ def curve_games(corpus: Corpus) -> Corpus:
     games = {entry.game for entry, end in zip(corpus.entries, after, strict=True) if end <= CURVE_DECISIONS}
     some = corpus.part(games or {corpus.entries[0].game})
     return corpus if len(some.entries) == len(corpus.entries) else some
-
-
-def _reference(policy: Policy, device: torch.device) -> Player:
-    from exphil.models.policy import TorchPlayer
-
-    return TorchPlayer(policy, device)
-
-
-def _fast(policy: Policy, device: torch.device) -> Player:
-    """On the processor, whatever it learned on; the graph it was exported as is not kept."""
-    from exphil.models.export import export
-    from exphil.play.fast import FastPlayer
-
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "policy.onnx"
-        export(deepcopy(policy).cpu(), path, {})
-        return FastPlayer(path)
-
-
-PLAYERS: dict[str, Callable[[Policy, torch.device], Player]] = {"reference": _reference, "fast": _fast}
-"""Who decides when decisions are timed."""

@@ -65,7 +65,7 @@ def _chosen(settings: Settings) -> Choice:
     choosing, name = settings.choosing, settings.character.train_character
     return Choice(
         character=character_by_name(name) if name else None,
-        characters=frozenset(map(character_by_name, choosing.characters)),
+        characters=frozenset(map(character_by_name, settings.characters.characters)),
         stages=frozenset(map(stage_by_name, choosing.stages)),
         min_quality=choosing.min_quality,
     )

@@ -1,23 +1,21 @@
-"""The policy: its parts, its weights, and the agent that plays it."""
+"""The policy: its parts and its weights."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exphil.assemble.actions import delay_for, delays
 from exphil.assemble.backbones import BACKBONES, widths
 from exphil.assemble.games import table
 from exphil.config.layers import Settings
 from exphil.errors import PolicyError
 from exphil.features.action import Codec
 from exphil.features.observation import Table
-from exphil.features.players import Registry
+from exphil.play.playable import check_fingerprint
 
 if TYPE_CHECKING:
     import torch
 
     from exphil.models.policy import Policy
-    from exphil.play.agent import Agent
     from exphil.train.checkpoint import PolicyFile
 
 EMBEDDING_WIDTH = 64
@@ -36,7 +34,7 @@ def policy(settings: Settings, codec: Codec) -> Policy:
     sizes = [found.vocabulary for found in tables.values()]
     nobody = [at for at, found in enumerate(tables.values()) if found.nobody]
     embed = Embed(layout.floats, kinds, sizes, EMBEDDING_WIDTH, widths(settings)[0], nobody)
-    backbone = BACKBONES[settings.model.backbone or "mlp"](settings, embed.output_size)
+    backbone = BACKBONES[settings.backbone.backbone or "mlp"](settings, embed.output_size)
     head = Head(
         backbone.output_size,
         codec.classes,
@@ -81,60 +79,6 @@ def trained(file: PolicyFile, where: str) -> tuple[Settings, Policy]:
     built = policy(settings, Codec.from_dict(file.actions))
     load_weights(built, file.weights, where)
     return settings, built
-
-
-def check_fingerprint(table: Table, fingerprint: str, where: str) -> None:
-    """Refuse weights that were trained on other numbers.
-
-    Raises:
-        PolicyError: with both fingerprints.
-    """
-    if table.fingerprint != fingerprint:
-        raise PolicyError(
-            f"trained on feature table {fingerprint}; this exphil makes {table.fingerprint} of the same options",
-            where,
-            "play it with the exphil that trained it, or train it anew",
-        )
-
-
-def agent(
-    settings: Settings,
-    policy: Policy,
-    device: torch.device,
-    seat: int,
-    games: int,
-    seed: int | None,
-    *,
-    delay: int | None = None,
-    environment_delay: int = 0,
-    players: Registry | None = None,
-    style: str | None = None,
-) -> Agent:
-    """A trained policy in one seat of ``games`` games; ``seed`` None plays the likeliest action.
-
-    Args:
-        settings: Of the run that trained it.
-        policy: The policy.
-        device: What it runs on.
-        seat: 0 or 1, in port order.
-        games: Games side by side.
-        seed: Of the draws.
-        delay: Frames of delay that it answers with; by default the least that it learned and the world allows.
-        environment_delay: The part of it that the world adds.
-        players: The policy's registry (``features.players.known`` of its file).
-        style: The player it plays like; None plays like nobody in particular.
-
-    Raises:
-        OptionError: a style that the registry does not know, or a delay that the policy did not learn.
-    """
-    from exphil.models.policy import TorchPlayer
-    from exphil.play.agent import Agent
-
-    number = (players or Registry(0)).named(style) if style else 0
-    least = max(delays(settings)[0], min(environment_delay, delays(settings)[1]))
-    total = delay_for(settings, least if delay is None else delay)
-    player = TorchPlayer(policy, device)
-    return Agent(player, policy.table, policy.codec, seat, games, seed, total, environment_delay, number)
 
 
 def embedded(table: Table) -> int:

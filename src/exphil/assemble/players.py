@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from exphil.assemble.parent import parent
+from exphil.assemble.teacher import teacher
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus
 from exphil.features.players import Everybody, Numbers, Registry, known
@@ -15,7 +16,7 @@ OTHER_REGISTRY = "choose another --player-registry"
 
 
 def registry_before(settings: Settings, snapshot: dict[str, Any] | None) -> Registry:
-    """The registry that a run begins with: its snapshot's, that of ``--init``, the file's, else one without players.
+    """The registry that a run begins with: its snapshot's, that of ``--init``, its teacher's, the file's, or none.
 
     Raises:
         DataError: the file is damaged, of another version or of another size.
@@ -28,6 +29,8 @@ def registry_before(settings: Settings, snapshot: dict[str, Any] | None) -> Regi
     begins, path = parent(settings), options.player_registry
     if begins is not None:
         return known(begins.players, str(settings.saving.init))
+    if (teaches := teacher(settings)) is not None:
+        return known(teaches.players, str(settings.teacher.teacher))
     return Registry.load(path, size) if path is not None and os.path.lexists(path) else Registry(size)
 
 

@@ -104,7 +104,7 @@ class _Trial:
         from exphil.train.loop import Run
 
         self._settings, self._corpus, self._codec = settings, corpus, codec
-        torch.manual_seed(settings.training.seed or 0)
+        torch.manual_seed(settings.seed.seed or 0)
         built = policy(settings, codec).to(device)
         self._run, self._way = Run(built, optimizer(settings, built), device), way(settings)
         self._loader: Loader | None = None
@@ -113,7 +113,7 @@ class _Trial:
     def feed(self, rows: int) -> None:
         """Batches of so many rows from here on, from the start of the first epoch."""
         asked, run = self._settings.changed({"batch_size": rows}, "a trial"), self._run
-        order = plan(asked, self._corpus, asked.training.seed or 0)
+        order = plan(asked, self._corpus, asked.seed.seed or 0)
         run.epoch, run.step, run.states, self._rows = 0, 0, [], rows
         self._loader = None  # its memory is for the next one
         self._loader = loader(asked, self._corpus, sliced(asked, order, self._way.ranks), self._codec, run.device)

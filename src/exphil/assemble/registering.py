@@ -26,7 +26,7 @@ def register(settings: Settings, job: Job) -> str:
     }
     return register(
         job.files.snapshot.parent,
-        name=str(saving.name),
+        name=str(settings.name.name),
         snapshot=job.files.snapshot,
         created=job.about.provenance["timestamp"],
         config=job.about.config,

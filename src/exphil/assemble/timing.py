@@ -139,13 +139,13 @@ def _network(settings: Settings) -> tuple[Any, ...]:
     """What decides on the cost of a frame."""
     from exphil.train import runtime
 
-    model, training = settings.model, settings.training
+    backbone, model, training = settings.backbone.backbone, settings.model, settings.training
     how = training.optimizer, training.precision, training.gradient_checkpoint, training.checkpoint_every
     parts = settings.scan, settings.attention, settings.features, settings.delays, settings.loss, how
     batch = training.batch_size if runtime.device(settings.machine.device).type != "cpu" else None
-    if batch is None and model.backbone in ("mlp", "gru", "lstm", "mamba"):  # a frame costs the same in any window
+    if batch is None and backbone in ("mlp", "gru", "lstm", "mamba"):  # a frame costs the same in any window
         model = replace(model, window_size=1, stride=None)
-    return model, *parts, batch
+    return backbone, model, *parts, batch
 
 
 def _multiplying(settings: Settings) -> int:

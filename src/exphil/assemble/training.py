@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from exphil.assemble import actions
 from exphil.assemble.batches import carries_state, loader, plan, sliced, walk
 from exphil.assemble.games import table
-from exphil.assemble.network import check_fingerprint, load_weights, policy
+from exphil.assemble.network import load_weights, policy
 from exphil.assemble.parent import parent
 from exphil.assemble.players import enrolled
+from exphil.assemble.teacher import DIGEST, digest, lesson
+from exphil.assemble.teacher import check as check_teacher
 from exphil.config.layers import Settings, jsonable
 from exphil.config.weights import weights
 from exphil.data import baselines
@@ -19,6 +22,7 @@ from exphil.data.corpus import Corpus
 from exphil.errors import OptionError
 from exphil.features.action import Codec
 from exphil.features.players import Registry
+from exphil.play.playable import check_fingerprint
 from exphil.replays.library import Loaded
 from exphil.train.runfiles import LAST, RunFiles, of_run
 
@@ -100,16 +104,22 @@ def loss(settings: Settings) -> Imitation:
     """What training makes small."""
     from exphil.train.losses import Imitation
 
-    gamma = settings.loss.focal_gamma if settings.loss.focal_loss else 0.0
-    return Imitation(gamma, settings.loss.label_smoothing, weights(settings.loss.button_weights))
+    options, taught = settings.loss, settings.teacher
+    gamma = options.focal_gamma if options.focal_loss else 0.0
+    share = taught.teacher_weight if taught.teacher else 0.0
+    return Imitation(gamma, options.label_smoothing, weights(options.button_weights), share)
 
 
 def way(settings: Settings, ranks: Ranks | None = None) -> Way:
-    """How updates are made."""
+    """How updates are made.
+
+    Raises:
+        PolicyError: the teacher cannot be read.
+    """
     from exphil.train.ranks import alone
     from exphil.train.step import Way
 
-    options = settings.training
+    options, ranks = settings.training, ranks or alone()
     return Way(
         loss=loss(settings),
         max_grad_norm=options.max_grad_norm,
@@ -117,12 +127,13 @@ def way(settings: Settings, ranks: Ranks | None = None) -> Way:
         slices=options.accumulation_steps,
         precision=options.precision,
         profile=settings.profile.profile,
-        ranks=ranks or alone(),
+        ranks=ranks,
+        lesson=lesson(settings, ranks.device(settings.machine.device)),
     )
 
 
 class Job(NamedTuple):
-    """A training run, ready to start."""
+    """A training run, ready to start; ``corpora`` are the games learned from and held out, with their styles."""
 
     run: Run
     events: Iterator[Event | Saved | Interrupted]
@@ -130,6 +141,18 @@ class Job(NamedTuple):
     about: Identity
     updates: int
     players: Registry
+    corpora: tuple[Corpus, Corpus | None]
+
+    def check_alike(self, ranks: Ranks) -> None:
+        """Whether all processes make the same run.
+
+        Raises:
+            ExphilError: they differ, or another process is gone.
+        """
+        page = self.about.provenance
+        ranks.same(json.dumps(self.about.config, sort_keys=True), "their options")
+        ranks.same(page["replay_manifest_hash"], "the replays that they read")
+        ranks.same(page.get(DIGEST, ""), "their teacher")
 
 
 def files_of(settings: Settings, ranks: Ranks | None = None) -> RunFiles:
@@ -177,7 +200,7 @@ def _places(settings: Settings) -> tuple[RunFiles, RunFiles | None]:
     own = RunFiles.of_snapshot(saving.resume) if saving.resume else None
     named = settings.given("checkpoints_dir") or own is None
     folder = settings.checkpointsdir.checkpoints_dir if named or own is None else own.snapshot.parent
-    return RunFiles.at(saving.checkpoint or folder / f"{saving.name}.pt"), own
+    return RunFiles.at(saving.checkpoint or folder / f"{settings.name.name}.pt"), own
 
 
 def _resumes_elsewhere(settings: Settings, found: RunFiles, own: RunFiles | None) -> bool:
@@ -215,9 +238,10 @@ def training(
     from exphil.train import loop, session
 
     players, (train, validation) = enrolled(settings, corpora, snapshot)
+    check_teacher(settings, snapshot, players)
     codec = actions.codec(settings, snapshot)
     about = identity(settings, (train, validation), used, players, codec, snapshot)
-    updating, order = way(settings, ranks), plan(settings, train, settings.training.seed or 0)
+    updating, order = way(settings, ranks), plan(settings, train, settings.seed.seed or 0)
     run = fresh(settings, codec, updating)
     if snapshot is not None:
         restore(run, settings, snapshot, about, updating, order.batch)
@@ -245,7 +269,7 @@ def training(
         ranks=updating.ranks,
         resumed=saving.resume,
     )
-    return Job(run, watched, files, about, updates, players)
+    return Job(run, watched, files, about, updates, players, (train, validation))
 
 
 def fresh(settings: Settings, codec: Codec, updating: Way) -> Run:
@@ -259,7 +283,7 @@ def fresh(settings: Settings, codec: Codec, updating: Way) -> Run:
     from exphil.train.average import Average
     from exphil.train.loop import Run
 
-    device, seed = updating.ranks.device(settings.machine.device), settings.training.seed or 0
+    device, seed = updating.ranks.device(settings.machine.device), settings.seed.seed or 0
     torch.manual_seed(seed)
     built = policy(settings, codec).to(device)
     if (begins := parent(settings)) is not None:
@@ -335,4 +359,5 @@ def identity(
     init = settings.saving.init
     begun = (str(init) if init else None) if snapshot is None else snapshot["provenance"].get("parent")
     page = {**provenance(config, used, *corpora, known), "parent": begun}
+    page |= {DIGEST: found} if (found := digest(settings)) else {}
     return Identity(config, table(settings).fingerprint, fitted, games, page, known, codec.as_dict())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exphil import assemble, files
@@ -10,6 +9,7 @@ from exphil.cli import told
 from exphil.cli.drawing import many
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
+from exphil.config.written import yaml_text
 from exphil.data.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -52,6 +52,12 @@ def run(
         terminal.say(f"{word:<10} {text}")
     if settings.saving.init:
         terminal.say(f"{'begins':<10} with the weights of {settings.saving.init}")
+    taught = settings.teacher
+    if taught.teacher:
+        text = f"{taught.teacher}, {taught.teacher_weight:g} of the objective, at temperature"
+        terminal.say(f"{'teacher':<10} {text} {taught.teacher_temperature:g}")
+        if not assemble.carries_state(settings):
+            terminal.say(f"{'':<10} begins afresh in every window, as the student does")
     if left < FEW * epochs:
         terminal.warn(f"fewer than {FEW} updates an epoch: a smaller --batch-size learns more from so few games")
     if settings.saving.save_best and not held:
@@ -68,18 +74,21 @@ def _styles(terminal: Terminal, job: Job, learned: Corpus) -> None:
         terminal.warn("nobody in these games is known by connect code or tag: there is no style to learn")
 
 
-def write_config(terminal: Terminal, path: Path, text: str) -> None:
-    """Write the options of a run for ``--config``.
+def write_config(terminal: Terminal, settings: Settings, ranks: Ranks) -> None:
+    """Write the options of a run for ``--config``, where ``--save-config`` says; the first of its processes does.
 
     Raises:
         OutputError: it cannot be written.
     """
+    path, text = settings.saving.save_config, yaml_text(settings)
+    if path is None or not ranks.is_first:
+        return
     files.write(path, lambda file: file.write(text.encode()), "choose another --save-config")
     terminal.say(f"wrote {path}; --config {path} gives these options again")
 
 
 def registered(terminal: Terminal, settings: Settings, job: Job) -> None:
-    """List the run in the registry of its folder; what is wrong with that is told and stops nothing."""
-    trouble = assemble.register(settings, job)
+    """List the run in the registry of its folder unless told not to; what is wrong with that is told, stops nothing."""
+    trouble = assemble.register(settings, job) if settings.saving.register else None
     if trouble:
         terminal.warn(trouble)

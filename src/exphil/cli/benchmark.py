@@ -59,7 +59,7 @@ def run(settings: Settings) -> int:
     games = Games(corpus.part(learned), corpus.part(held))
     terminal.say(f"{'data':<10} {len(learned)} games to learn from, {len(held)} held out")
     conditions = contest.conditions(settings, asked, games, device)
-    timed = settings.benchmark.player
+    timed = settings.player.player
     left = [each for each in entries if not results.done(conditions, vars(each), timed)]
     count = f"{len(entries)} runs, {len(entries) - len(left)} of them in {results.path}"
     terminal.say(f"{'to make':<10} {count}; on {device.type} with {threads} threads")

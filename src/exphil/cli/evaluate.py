@@ -15,6 +15,7 @@ from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings, jsonable
 from exphil.data.corpus import Corpus
 from exphil.errors import DataError
+from exphil.play.learned import delay_among
 
 
 def run(settings: Settings, policy: Path) -> int:
@@ -28,7 +29,8 @@ def run(settings: Settings, policy: Path) -> int:
     threads, device = runtime.set_threads(settings.machine.threads), runtime.device(settings.machine.device)
     trained, network = assemble.trained(file, str(policy))
     trained = trained.changed(_said(settings), "this call")
-    delay = assemble.delay_for(trained, settings.delay.frame_delay) if settings.given("frame_delay") else None
+    asked = assemble.asked_delay(settings)
+    delay = None if asked is None else delay_among(assemble.delays(trained), asked)
     players = assemble.styles(known(file.players, str(policy)), settings.playing.style)
     corpus, _, skips = read_games(terminal, trained)
     if settings.heldout.held_out:

@@ -30,6 +30,7 @@ from exphil.config.option import Option, nearest, options_of
 from exphil.errors import OptionError
 
 FAMILIES = {
+    "export": "Write a policy in another form: a graph, an entry for UMI, a folder to share.",
     "replays": "Look at folders and files of replays.",
     "cache": "Look after the parsed games and embeddings in --cache-dir.",
     "registry": "Look after the list of runs in --checkpoints-dir.",

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from exphil import assemble
+from exphil.assemble.teacher import taught
 from exphil.cli import announce, dry_run, prepare, profile
 from exphil.cli.reading import read_games
 from exphil.cli.stop import Stop
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
-from exphil.config.written import yaml_text
 from exphil.data.corpus import Corpus
 from exphil.data.sampler import split
 
@@ -22,22 +22,24 @@ if TYPE_CHECKING:
     from exphil.train.ranks import Ranks
 
 
-def run(settings: Settings) -> int:
-    """Train; 130 or 143 when stopped by a signal, after saving."""
+def run(settings: Settings, then: Callable[[Terminal, Settings, Job], None] | None = None) -> int:
+    """Train, and do what comes ``then``; 130 or 143 when stopped by a signal, after saving."""
     from exphil.train.ranks import joined
 
     ranks = joined(os.environ, settings.machine.device)
     try:
         terminal = Terminal.of(settings) if ranks.is_first else Terminal(quiet=True)
         settings, snapshot = prepare.begin(terminal, settings)
-        settings = settings.changed(prepare.decided(settings, ranks), "decided for this run")
-        if settings.saving.save_config and ranks.is_first:
-            announce.write_config(terminal, settings.saving.save_config, yaml_text(settings))
+        settings = taught(settings, snapshot).changed(prepare.decided(settings, ranks), "decided for this run")
+        announce.write_config(terminal, settings, ranks)
         if settings.run.dry_run:
             if ranks.is_first:
                 dry_run.show(terminal, settings, snapshot)
             return 0
-        return train(terminal, settings, snapshot, ranks)[0]
+        code, job, _ = train(terminal, settings, snapshot, ranks)
+        if then is not None and code == 0 and ranks.is_first:
+            then(terminal, settings, job)
+        return code
     finally:
         ranks.close()
 
@@ -68,8 +70,7 @@ def train(
     terminal.step(2, 3, "network")
     stop = Stop(terminal)
     job = assemble.training(settings, files, corpora, used, snapshot, stop, ranks=ranks)
-    ranks.same(json.dumps(job.about.config, sort_keys=True), "their options")
-    ranks.same(job.about.provenance["replay_manifest_hash"], "the replays that they read")
+    job.check_alike(ranks)
     profile.judge_precision(terminal, settings)
     announce.run(terminal, settings, job, corpora, threads, ranks)
     if not ranks.is_first:
@@ -90,8 +91,7 @@ def train(
             raise
         if not stop.signal or job.run.epoch == settings["epochs"]:
             follower.end()
-    if settings.saving.register:
-        announce.registered(terminal, settings, job)
+    announce.registered(terminal, settings, job)
     unfinished.ended(files.snapshot)
     return _code(stop, job, settings), job, corpora[1]
 

@@ -72,6 +72,7 @@ IDLE = (
         "--lr-schedule cosine, linear or exponential",
     ),
     _idle("axis_buckets", lambda s: s["kmeans_centers"] is not None, "equal steps, and --kmeans-centers gives others"),
+    *(_idle(name, lambda s: s["teacher"] is None, "--teacher") for name in ("teacher_weight", "teacher_temperature")),
     _idle("umi_safe", lambda s: not s["stage_motion"], "--stage-motion: all else is in UMI's frames"),
     _idle(
         "frame_delay",

@@ -40,6 +40,7 @@ class Settings:
     data: g.Data
     seats: g.Seats
     character: g.Character
+    characters: g.Characters
     choosing: g.Choosing
     heldout: g.HeldOut
     netplay: g.Netplay
@@ -54,16 +55,20 @@ class Settings:
     features: g.Features
     players: g.Players
     augment: g.Augment
+    backbone: g.Backbone
     model: g.Model
     scan: g.Scan
     attention: g.Attention
     training: g.Training
+    seed: g.Seed
     batches: g.Batches
     averaging: g.Averaging
     stopping: g.Stopping
     loss: g.Loss
+    teacher: g.Teacher
     ratesweep: g.RateSweep
     checkpointsdir: g.CheckpointsDir
+    name: g.Name
     saving: g.Saving
     layers: g.Layers
     machine: g.Machine
@@ -84,8 +89,14 @@ class Settings:
     delay: g.Delay
     delays: g.Delays
     playing: g.Playing
+    player: g.Player
+    deciding: g.Deciding
     written: g.Written
     benchmark: g.Benchmark
+    world: g.World
+    graph: g.Graph
+    sharing: g.Sharing
+    examined: g.Examined
 
     def __init__(
         self, command: str, values: Mapping[str, Any], sources: Mapping[str, str], notices: tuple[str, ...] = ()

@@ -58,6 +58,11 @@ def from_up_to(low: float, high: float) -> Check:
     return Check(f"must be at least {low:g} and below {high:g}", lambda value: bool(low <= value < high))
 
 
+def inside(low: float, high: float) -> Check:
+    """Values between ``low`` and ``high``, neither allowed."""
+    return Check(f"must be above {low:g} and below {high:g}", lambda value: bool(low < value < high))
+
+
 def each(check: Check) -> Check:
     """One value or more, every one of which passes ``check``."""
     sentence = f"must be one number or more, and every one {check.sentence}"

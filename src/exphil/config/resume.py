@@ -10,6 +10,7 @@ from exphil.config.groups import (
     OPTIONS,
     Actions,
     Attention,
+    Backbone,
     Delay,
     Delays,
     Features,
@@ -38,6 +39,7 @@ MAY_CHANGE = {
     *("mirror_prob", "replays", "max_files", "name", "checkpoint", "checkpoints_dir", "resume", "save_best", "device"),
     *("precision", "gradient_checkpoint", "checkpoint_every", "chunked_attention", "memory_efficient_attention"),
     *("flash_attention", "chunk_size", "truncate_bptt"),
+    *("teacher", "teacher_weight", "teacher_temperature"),
     *("threads", "workers", "log_interval", "dry_run", "profile", "quiet", "verbose", "preset", "config"),
 }
 """Options that a resumed run may be given anew; all others say what the run is."""
@@ -46,7 +48,7 @@ BATCH = ("batch_size", "accumulation_steps")
 PLACE = {"name", "checkpoint", "checkpoints_dir", "overwrite", "save_config", "init", "auto_batch_size"}
 """Options of the call that began the run: a resumed run goes on in its own files unless they are named."""
 _TALK = frozenset(name for group in (Run, Profile, Quiet, Verbose, Layers) for name in options_by_name([group]))
-_NETWORK = options_by_name((Features, Players, Actions, Delay, Delays, Model, Scan, Attention))
+_NETWORK = options_by_name((Features, Players, Actions, Delay, Delays, Backbone, Model, Scan, Attention))
 _AS_IT_LIKES = {
     *("dropout", "window_size", "stride", "sequence_mode", "loss_positions", "truncate_bptt", "player_registry"),
     *("min_player_games", "chunked_attention", "memory_efficient_attention", "flash_attention", "chunk_size"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exphil.config.groups.policy import NIF
 from exphil.config.hints import HINTS
 from exphil.config.idle import EVERY, IDLE, KERNELS, has_no_memory
 from exphil.config.judging import Derived, Problem, Rule, typed
@@ -230,6 +231,13 @@ def _held_out_follows_early_stopping(settings: Settings) -> Derived | Problem | 
     return Derived({"val_split": 0.1}, "implied by --early-stopping", notice)
 
 
+def _held_out_follows_distilling(settings: Settings) -> Derived | None:
+    if settings.command != "distill" or settings["resume"] is not None or settings.given("val_split"):
+        return None
+    notice = "distill compares teacher and student on held-out games: --val-split 0.1 is implied"
+    return Derived({"val_split": 0.1}, "implied by distill", notice)
+
+
 def _snapshots_follow_keep_best(settings: Settings) -> Derived | None:
     if settings["keep_best"] is None or settings["save_every"] is not None:
         return None
@@ -269,7 +277,41 @@ def _rates_have_an_order(settings: Settings) -> Problem | None:
     return Problem("error", f"--lr-min {low:g} is not below --lr-max {high:g}", "swap or change them")
 
 
+def _nif_is_a_player(settings: Settings) -> Derived | None:
+    if settings["backbone"] != NIF:
+        return None
+    fast = {"player": ("fast",)} if "player" in settings and not settings.given("player") else {}
+    return Derived({"backbone": "mamba", **fast}, settings.sources["backbone"])
+
+
+def _thresholds_have_an_order(settings: Settings) -> Derived | Problem | None:
+    press, release = settings["press_threshold"], settings["release_threshold"]
+    if release is not None and press is None:
+        return Problem("error", "--release-threshold needs --press-threshold", "--press-threshold 0.45 was good once")
+    if press is not None and release is None:
+        return Derived({"release_threshold": press}, "implied by --press-threshold")
+    if press is None or release <= press:
+        return None
+    return Problem("error", f"--release-threshold {release:g} is more than --press-threshold {press:g}", "swap them")
+
+
+def _likeliest_has_no_temperature(settings: Settings) -> Problem | None:
+    if not (settings["deterministic"] and settings["temperature"]):
+        return None
+    return Problem("error", "--deterministic is a temperature of 0, and --temperature says another", "drop one of them")
+
+
+def _one_player_plays(settings: Settings) -> Problem | None:
+    if len(settings["player"]) == 1:
+        return None
+    return Problem("error", "one player plays", "--player reference or --player fast")
+
+
 RULES: tuple[Rule, ...] = (
+    Rule(("backbone",), _nif_is_a_player),
+    Rule(("press_threshold", "release_threshold"), _thresholds_have_an_order),
+    Rule(("deterministic", "temperature"), _likeliest_has_no_temperature),
+    Rule(("player", "world"), _one_player_plays),
     Rule(("mmap_embeddings", "cache_embeddings", "cache_augmented"), _embeddings_follow_mapping),
     Rule(("online_robust", "frame_delay_augment"), _augmented_delay_follows_online),
     Rule(("temporal", "backbone"), _temporal_follows_backbone),
@@ -296,6 +338,7 @@ RULES: tuple[Rule, ...] = (
         ("cache_embeddings", "cache_augmented", "stream_chunk_size", "stream_chunk_frames"),
         _embeddings_are_not_streamed,
     ),
+    Rule(("teacher", "val_split", "resume"), _held_out_follows_distilling),
     Rule(("early_stopping", "val_split", "resume"), _held_out_follows_early_stopping),
     Rule(("keep_best", "save_every"), _snapshots_follow_keep_best),
     Rule(("init", "resume"), _init_is_no_resume),

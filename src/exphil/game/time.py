@@ -7,11 +7,16 @@ recorded. A player who sees state t can therefore act on frame t + 1 at the earl
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from exphil.errors import OptionError
+
+if TYPE_CHECKING:  # help pages need MAX_DELAY and no numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.int64] | slice
+    """Which of the games are meant."""
 
 FIRST_FRAME = -123
 """Number of the first recorded frame of every versus game (Slippi specification)."""
@@ -24,7 +29,7 @@ MAX_FRAMES = 28_800
 MAX_DELAY = 60
 """The most frames of delay that a policy may have: a second."""
 
-T = TypeVar("T")
+ALL = slice(None)
 
 
 def answer(frame: Any, delay: int = 0) -> Any:
@@ -32,19 +37,19 @@ def answer(frame: Any, delay: int = 0) -> Any:
     return frame + 1 + delay
 
 
-class DelayLine(Generic[T]):
-    """The queue between deciding on a controller and seeing it act.
+class DelayLine:
+    """The queue between deciding on a controller and seeing it act, in each of many games.
 
     Args:
         total: Frames of delay that the policy answers with.
         environment_delay: The part that the environment itself adds (UMI's arena, netplay's buffer).
-        neutral: What is pressed until the first decision comes through.
+        neutral: ``(games, numbers)``: what is pressed in each game until its first decision comes through.
 
     Raises:
         OptionError: when the environment alone is slower than the policy.
     """
 
-    def __init__(self, total: int, environment_delay: int, neutral: T) -> None:
+    def __init__(self, total: int, environment_delay: int, neutral: NDArray[Any]) -> None:
         own = total - environment_delay
         if own < 0:
             raise OptionError(
@@ -52,20 +57,22 @@ class DelayLine(Generic[T]):
                 "delay",
                 f"play a policy trained with --frame-delay {environment_delay} or more",
             )
-        self._queue, self._own = deque([neutral] * total), own
+        self._neutral, self._own = neutral, own
+        self._queue = neutral[:, None].repeat(total, 1)
 
-    @property
-    def pending(self) -> tuple[T, ...]:
-        """What is decided and not yet seen, oldest first: ``total`` of them, the environment's part among them."""
-        return tuple(self._queue)
+    def pending(self, rows: Rows = ALL) -> NDArray[Any]:
+        """What is decided and not yet seen, ``(E, total, numbers)``, oldest first; the environment's part among it."""
+        found: NDArray[Any] = self._queue[rows]
+        return found
 
-    def push(self, decided: T) -> T:
-        """Take this frame's decision and give what is pressed now."""
-        self._queue.append(decided)
-        pressed = self._queue[-1 - self._own]
-        self._queue.popleft()
+    def push(self, decided: NDArray[Any], rows: Rows = ALL) -> NDArray[Any]:
+        """Take this frame's decisions and give what is pressed now, both ``(E, numbers)``."""
+        pressed: NDArray[Any] = self._queue[rows, -self._own].copy() if self._own else decided
+        if self._queue.shape[1]:
+            self._queue[rows, :-1] = self._queue[rows, 1:]
+            self._queue[rows, -1] = decided
         return pressed
 
-    def change(self, change: Callable[[T], T]) -> None:
-        """Change all that is pending, as when another game begins in some of the rows that the items hold."""
-        self._queue = deque(change(item) for item in self._queue)
+    def restart(self, rows: Rows) -> None:
+        """Another game begins there: nothing is pending."""
+        self._queue[rows] = self._neutral[rows][:, None]

@@ -4,8 +4,8 @@ Shapes: B batch, F floats, I ids, A components (13), b buttons (8), x the other 
 one of them has, R residual, S steps of a stick or trigger.
 
 What enters: ``floats`` float32 ``(B, F)``; ``ids`` int64 ``(B, I)``; ``uniform`` float32 ``(B, 13)`` in [0, 1);
-``sharpness`` float32 ``()``, which the log-odds of sticks and shoulder are multiplied by before drawing (1 draws as
-learned); and one ``state.PLACE`` for each leaf of the backbone's state, where PLACE is its path in the tree.
+``sharpness`` float32 ``(13,)``, above 0, which the log-odds of each component are multiplied by before drawing (1 draws
+as learned); and one ``state.PLACE`` for each leaf of the backbone's state, where PLACE is its path in the tree.
 What leaves: ``action`` int64 and ``log_prob`` float32 ``(B, 13)`` (of the policy as learned, whatever the sharpness),
 ``controller`` float32 ``(B, 13)`` as ``Codec.decode_floats`` gives it, and one ``next.PLACE`` a leaf.
 
@@ -88,7 +88,7 @@ def _graph(decision: _Decision, policy: Policy) -> Any:
     batch = torch.export.Dim("batch")
     floats = torch.zeros(2, policy.table.floats)
     ids = torch.zeros(2, policy.table.ids, dtype=torch.int64)
-    uniform, sharpness = torch.full((2, NUM_COMPONENTS), 0.5), torch.tensor(1.0)
+    uniform, sharpness = torch.full((2, NUM_COMPONENTS), 0.5), torch.ones(NUM_COMPONENTS)
     places, state = zip(*_leaves(policy.initial_state(2)), strict=True) if decision.places else ((), ())
     rows = {0: batch}
     before = logging.root.manager.disable
@@ -147,11 +147,11 @@ class _Decision(nn.Module):
         self.places = [place for place, _ in _leaves(self._like)]
 
     def forward(
-        self, floats_BF: Tensor, ids_BI: Tensor, uniform_BA: Tensor, sharpness: Tensor, state: Sequence[Tensor]
+        self, floats_BF: Tensor, ids_BI: Tensor, uniform_BA: Tensor, sharpness_A: Tensor, state: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
         x_BD = self.embed(floats_BF, ids_BI)
         y_BTD, after = self.backbone(x_BD[:, None], _tree(self._like, iter(state)))
-        answer = self.answer(floats_BF, y_BTD[:, 0], uniform_BA, sharpness)
+        answer = self.answer(floats_BF, y_BTD[:, 0], uniform_BA, sharpness_A)
         return (*answer, *(leaf for _, leaf in _leaves(after)))
 
 
@@ -248,20 +248,21 @@ class _Answer(nn.Module):
         self.most = most
 
     def forward(
-        self, floats_BF: Tensor, features_BD: Tensor, uniform_BA: Tensor, sharpness: Tensor
+        self, floats_BF: Tensor, features_BD: Tensor, uniform_BA: Tensor, sharpness_A: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
+        sharp_b, *sharp_x = torch.split(sharpness_A, [NUM_BUTTONS] + [1] * _NUM_AXES)
         held_Bb, held_xBC = self.held(floats_BF)
         uniform_Bb, *uniform_x = torch.split(uniform_BA, [NUM_BUTTONS] + [1] * _NUM_AXES, -1)
         residual_BR = self.head.enter(features_BD)
         odds_Bb = torch.addmm(held_Bb, self._hidden(0, residual_BR), self.out_buttons)
-        ladders = [self._buttons(odds_Bb, uniform_Bb)]
+        ladders = [self._buttons(odds_Bb, uniform_Bb, sharp_b)]
         if self.autoregressive:
             odds_Bb = torch.addmm(odds_Bb, ladders[0], self.among)
             residual_BR = torch.addmm(residual_BR, ladders[0], self.told_buttons)
         odds = [torch.addmm(self.off, odds_Bb, self.press)]
         for index in range(_NUM_AXES):
             odds.append(torch.addmm(held_xBC[index], self._hidden(1 + index, residual_BR), self.out[index]))
-            share_BC = torch.softmax(odds[-1] * sharpness, -1)
+            share_BC = torch.softmax(odds[-1] * sharp_x[index], -1)
             ladders.append(_reached(torch.addmm(uniform_x[index], share_BC, self.below[index])))
             if self.autoregressive and index < len(self.told):
                 residual_BR = torch.addmm(residual_BR, ladders[-1], self.told[index])
@@ -271,9 +272,9 @@ class _Answer(nn.Module):
         hidden: Tensor = functional.gelu(self.head.layer[index](self.head.norm(residual_BR)))
         return hidden
 
-    def _buttons(self, odds_Bb: Tensor, uniform_Bb: Tensor) -> Tensor:
+    def _buttons(self, odds_Bb: Tensor, uniform_Bb: Tensor, sharp_b: Tensor) -> Tensor:
         """``(B, b)``: the uniform reaches the probability of not pressing where the log-odds reach its own."""
-        odds_Bb = odds_Bb - ((1 - uniform_Bb) / uniform_Bb).log()
+        odds_Bb = odds_Bb - ((1 - uniform_Bb) / uniform_Bb).log() / sharp_b
         pressed_Bb: Tensor = _reached(odds_Bb)
         if self.autoregressive:
             for _ in range(NUM_BUTTONS - 1):

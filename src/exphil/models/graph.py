@@ -7,7 +7,7 @@ trusts what it is given.
 
 import zlib
 
-FORMAT = 1
+FORMAT = 2
 ABOUT = "exphil"
 """The entry of the file's metadata that holds a JSON object: ``format`` and what a player must know besides."""
 INPUTS = ("floats", "ids", "uniform", "sharpness")

@@ -116,24 +116,26 @@ class Head(nn.Module):
         pressed_or_not = (functional.logsigmoid(logit) + functional.logsigmoid(-logit)) / 2
         return Scored(log_prob, torch.cat([pressed_or_not, torch.stack(means, -1)], -1))
 
-    def sample(self, features: Tensor, previous: Tensor, uniform: Tensor | None = None) -> Choice:
+    def sample(self, features: Tensor, previous: Tensor, uniform: Tensor, sharpness: Tensor | None = None) -> Choice:
         """Draw an action by inverting each component's distribution function.
 
         Args:
             features: ``(*, D)``.
             previous: int64 ``(*, 13)``.
-            uniform: ``(*, 13)`` in [0, 1); None takes the likeliest class of every component.
+            uniform: ``(*, 13)`` in [0, 1).
+            sharpness: ``(13,)``, above 0: what log-odds are multiplied by before drawing; None draws as learned. The
+                log-probabilities that come back are those as learned, whatever the sharpness.
         """
         # pressed when P(not pressed) = 1 / (1 + e^logit) <= uniform
-        odds = None if uniform is None else (torch.log1p(-uniform) - uniform.log()).unbind(-1)
+        odds = torch.log1p(-uniform) - uniform.log()
+        thresholds = (odds if sharpness is None else odds / sharpness).unbind(-1)
 
         def press(index: int, logit: Tensor) -> Tensor:
-            return logit > 0 if odds is None else logit >= odds[index]
+            return logit >= thresholds[index]
 
         def draw(index: int, log_probs: Tensor) -> Tensor:
-            if uniform is None:
-                return log_probs.argmax(-1)
-            return (log_probs.exp().cumsum(-1)[..., :-1] <= uniform[..., index, None]).sum(-1)
+            share = log_probs.exp() if sharpness is None else (log_probs * sharpness[index]).softmax(-1)
+            return (share.cumsum(-1)[..., :-1] <= uniform[..., index, None]).sum(-1)
 
         return self._walk(features, previous, press, draw)
 

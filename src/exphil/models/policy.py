@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from exphil.features.action import Codec
 from exphil.features.observation import Table
-from exphil.models.backbone import Backbone, State, restart
+from exphil.models.backbone import Backbone, State, map_state, restart
 from exphil.models.embed import Embed
 from exphil.models.head import Choice, Head, Scored
 
@@ -84,11 +84,17 @@ class Policy(nn.Module):
         return self.head.spread(*seen) if spread else self.head.score(*seen).log_prob, state
 
     def forward(
-        self, floats_BTF: Tensor, ids_BTI: Tensor, state: State, is_first_BT: Tensor | None, uniform_BTA: Tensor | None
+        self,
+        floats_BTF: Tensor,
+        ids_BTI: Tensor,
+        state: State,
+        is_first_BT: Tensor | None,
+        uniform_BTA: Tensor,
+        sharpness_A: Tensor | None = None,
     ) -> tuple[Choice, State]:
-        """Draw actions; ``uniform_BTA`` None takes the likeliest."""
+        """Draw actions."""
         features_BTD, previous_BTA, state = self.features(floats_BTF, ids_BTI, state, is_first_BT)
-        return self.head.sample(features_BTD, previous_BTA, uniform_BTA), state
+        return self.head.sample(features_BTD, previous_BTA, uniform_BTA, sharpness_A), state
 
 
 class Act(NamedTuple):
@@ -106,7 +112,7 @@ class TorchPlayer:
 
     def initial_state(self, batch: int) -> State:
         """The state before the first frame of ``batch`` games."""
-        return self._policy.initial_state(batch)
+        return map_state(torch.clone, self._policy.initial_state(batch))  # a row each, to be written to
 
     @torch.inference_mode()
     def act(
@@ -115,7 +121,8 @@ class TorchPlayer:
         ids: NDArray[np.int64],
         state: State,
         is_first: NDArray[np.bool_],
-        uniform: NDArray[np.float32] | None,
+        uniform: NDArray[np.float32],
+        sharpness: NDArray[np.float32] | None = None,
     ) -> tuple[Act, State]:
         """Decide for E games.
 
@@ -124,7 +131,8 @@ class TorchPlayer:
             ids: ``(E, I)``.
             state: What the call before returned.
             is_first: ``(E,)``: a game begins with this frame.
-            uniform: ``(E, 13)`` in [0, 1), or None for the likeliest action.
+            uniform: ``(E, 13)`` in [0, 1).
+            sharpness: ``(13,)``, above 0: what log-odds are multiplied by before drawing; None draws as learned.
         """
 
         def tensor(array: NDArray[np.generic]) -> Tensor:
@@ -132,7 +140,17 @@ class TorchPlayer:
 
         if is_first.any():
             state = restart(state, self._policy.initial_state(len(floats)), torch.from_numpy(is_first).to(self._device))
-        drawn, state = self._policy(
-            tensor(floats), tensor(ids), state, None, None if uniform is None else tensor(uniform)
-        )
+        sharper = None if sharpness is None else torch.from_numpy(sharpness).to(self._device)
+        drawn, state = self._policy(tensor(floats), tensor(ids), state, None, tensor(uniform), sharper)
         return Act(drawn.action[:, 0].cpu().numpy(), drawn.log_prob[:, 0].cpu().numpy()), state
+
+    def take(self, state: State, rows: NDArray[np.int64]) -> State:
+        """The state of some rows, a copy."""
+        at = torch.from_numpy(rows).to(self._device)
+        return map_state(lambda leaf: leaf[at], state)
+
+    @torch.inference_mode()
+    def put(self, state: State, rows: NDArray[np.int64], part: State) -> None:
+        """Write the state of some rows into a state that ``initial_state`` made."""
+        at = torch.from_numpy(rows).to(self._device)
+        map_state(lambda leaf, new: leaf.index_copy_(0, at, new), state, part)

@@ -17,15 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exphil.errors import PolicyError, extra
-from exphil.features.action import NUM_BUTTONS, NUM_COMPONENTS, Codec
+from exphil.features.action import Codec
 from exphil.models.graph import ABOUT, FORMAT, INPUTS, NEXT, OUTPUTS, STATE, check_seal
 
 Leaves = tuple[NDArray[Any], ...]
 Values = tuple[Any, ...]
-_AS_LEARNED, _LIKELIEST = np.float32(1), np.float32(1e15)
-_TO_LIKELIEST = np.array([0.5] * NUM_BUTTONS + [1e-6] * (NUM_COMPONENTS - NUM_BUTTONS), np.float32)
-"""Uniforms with which the sharpest draw is the likeliest class, and the first of several that are as likely."""
-_TO_LIKELIEST[:NUM_BUTTONS] = np.nextafter(_TO_LIKELIEST[:NUM_BUTTONS], np.float32(0))
 
 
 class Act(NamedTuple):
@@ -99,7 +95,8 @@ class FastPlayer:
         ids: NDArray[np.int64],
         state: State,
         is_first: NDArray[np.bool_],
-        uniform: NDArray[np.float32] | None,
+        uniform: NDArray[np.float32],
+        sharpness: NDArray[np.float32] | None = None,
     ) -> tuple[Act, State]:
         """Decide for E games; the state that is given stays as it is.
 
@@ -108,13 +105,14 @@ class FastPlayer:
             ids: ``(E, I)``.
             state: What the call before returned.
             is_first: ``(E,)``: a game begins with this frame.
-            uniform: ``(E, 13)`` in [0, 1), or None for the likeliest action.
+            uniform: ``(E, 13)`` in [0, 1).
+            sharpness: ``(13,)``, above 0: what log-odds are multiplied by before drawing; None draws as learned.
 
         Raises:
             ValueError: floats, ids or uniform of another shape, or an id below 0.
         """
         desk = self._desk(len(floats))
-        shapes = floats.shape, ids.shape, (desk.uniform if uniform is None else uniform).shape
+        shapes = floats.shape, ids.shape, uniform.shape
         if shapes != desk.shapes:  # copying would repeat what is too small
             raise ValueError(f"floats, ids and uniform have the shapes {shapes}; wanted are {desk.shapes}")
         if np.count_nonzero(is_first):
@@ -123,14 +121,26 @@ class FastPlayer:
         np.copyto(desk.ids, ids)
         if np.count_nonzero(desk.upper):  # the graph would count from the end
             raise ValueError(f"ids are from {ids.min()} to {ids.max()}; the least is 0")
-        np.copyto(desk.uniform, _TO_LIKELIEST if uniform is None else uniform)
-        desk.sharpness[()] = _LIKELIEST if uniform is None else _AS_LEARNED
+        np.copyto(desk.uniform, uniform)
+        desk.sharpness[:] = 1 if sharpness is None else sharpness
         after = state
         if state.leaves:
             after = desk.state()
             desk.bind(state, after)
         self._session.run_with_iobinding(desk.binding)
         return Act(desk.action.copy(), desk.log_prob.copy(), desk.controller.copy()), after
+
+    def take(self, state: State, rows: NDArray[np.int64]) -> State:
+        """The state of some rows, a copy."""
+        part = self._desk(len(rows)).state()
+        for leaf, new in zip(state.leaves, part.leaves, strict=True):
+            np.take(leaf, rows, 0, new)
+        return part
+
+    def put(self, state: State, rows: NDArray[np.int64], part: State) -> None:
+        """Write the state of some rows into a state that ``initial_state`` made."""
+        for leaf, new in zip(state.leaves, part.leaves, strict=True):
+            leaf[rows] = new
 
 
 class _Desk:
@@ -187,7 +197,7 @@ class _Desk:
 
 def _opened(runtime: Any, path: Path, options: Any) -> tuple[Any, dict[str, Any]]:
     """The session and what its writer said."""
-    where, fix = str(path), "an exported policy is what exphil.models.export writes"
+    where, fix = str(path), "an exported policy is what exphil export onnx writes"
     try:
         graph = path.read_bytes()
     except OSError as error:

@@ -126,7 +126,7 @@ def header(path: Path) -> Described:
         return _described(words, shapes, end)
     except OSError as error:
         raise PolicyError(f"cannot be read ({error.strerror})", str(path)) from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise PolicyError("not a policy file, or damaged", str(path), _WRITTEN) from error
 
 

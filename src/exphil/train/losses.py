@@ -3,8 +3,9 @@
 What enters is what a policy says of the actions that were pressed:
 ``Policy.score(floats, ids, action, state, is_first) -> (log_prob_BTA, state)``, and where ``Imitation.needs_spread``
 ``Policy.score(..., spread=True) -> ((log_prob_BTA, spread_BTA), state)`` with the mean log-probability of all classes
-of each component. What leaves are sums over decisions, so that micro-batches and ranks can be added up; who divides
-by the decisions has nats per decision.
+of each component. Where there is a teacher (``train.distill``), how far the policy is from it comes in too. What leaves
+are sums over decisions, so that micro-batches and ranks can be added up; who divides by the decisions has nats per
+decision.
 
 Notation: q how often a player presses a class given what the policy sees, p what the policy says, K classes.
 """
@@ -42,7 +43,7 @@ class Imitation:
     """Negative log-likelihood of what the player pressed, summed over components and decisions.
 
     Its optimum is the player's own distribution given what the policy sees, p* = q; the loss there is the entropy.
-    Three terms change it, and with it the optimum. ``nats`` of the result stays the plain one: runs with different
+    Four terms change it, and with it the optimum. ``nats`` of the result stays the plain one: runs with different
     terms can be compared by it, and by nothing else.
 
     **Button weights**: a pressed button counts w times, one that is not pressed once. p* = w q / (w q + 1 - q):
@@ -59,6 +60,12 @@ class Imitation:
     more classes it takes the same from one that leads; where all are rare (below a sixth for gamma 2), the likeliest
     can get a little more than q.
 
+    **Teacher** (Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network"): all of the above
+    times 1 - w, and w times how far the policy is from another one, T^2 KL(t_T || p_T) of every component; t is what
+    the teacher says and x_T means x^(1/T), normalised. Where nothing else changes the loss, the optimum equalises
+    (1 - w) (p - q) + w T (p_T - t_T) to nothing: p* = (1 - w) q + w t for T = 1, and p* = t for w = 1 and any T.
+    A teacher that remembers what the policy cannot see is met in its mean.
+
     **Together**: the weight multiplies q of the pressed class, whatever else there is. Focal multiplies the smoothed
     loss, which has no closed optimum; it goes to 0 as p goes to 1 on what is certain, so that p* = 1 there, as if
     nothing were smoothed.
@@ -67,11 +74,13 @@ class Imitation:
         focal_gamma: gamma, from 0 (off).
         smoothing: eps, [0, 1); 0 is off.
         button_weights: ``(8,)``: w of each button, above 0; 1 is off.
+        teacher_weight: w of the teacher, [0, 1]; 0 is off.
     """
 
     focal_gamma: float = 0.0
     smoothing: float = 0.0
     button_weights: tuple[float, ...] = (1.0,) * NUM_BUTTONS
+    teacher_weight: float = 0.0
 
     @property
     def needs_spread(self) -> bool:
@@ -81,9 +90,20 @@ class Imitation:
     @property
     def plain(self) -> bool:
         """Whether the objective is the nats and nothing else."""
+        return not self.teacher_weight and self._imitates_plainly
+
+    @property
+    def _imitates_plainly(self) -> bool:
         return not (self.focal_gamma or self.smoothing) and all(weight == 1 for weight in self.button_weights)
 
-    def __call__(self, log_prob_BTA: Tensor, spread_BTA: Tensor | None, action_BTA: Tensor, weight_BT: Tensor) -> Loss:
+    def __call__(
+        self,
+        log_prob_BTA: Tensor,
+        spread_BTA: Tensor | None,
+        action_BTA: Tensor,
+        weight_BT: Tensor,
+        apart_BTA: Tensor | None = None,
+    ) -> Loss:
         """The loss of some decisions.
 
         Args:
@@ -91,10 +111,14 @@ class Imitation:
             spread_BTA: Mean log-probability of all classes; may be None unless ``needs_spread``.
             action_BTA: int64: what was pressed.
             weight_BT: What a decision counts, 0 or 1.
+            apart_BTA: How far the teacher is (``distill.divergence``); may be None where it has no weight.
         """
         log_prob_BTA = _wide(log_prob_BTA)
         nats = -(log_prob_BTA * weight_BT[..., None]).sum((0, 1))
-        objective = nats.sum() if self.plain else self._objective(log_prob_BTA, spread_BTA, action_BTA, weight_BT)
+        seen = log_prob_BTA, spread_BTA, action_BTA, weight_BT
+        objective = nats.sum() if self._imitates_plainly else self._objective(*seen)
+        if apart_BTA is not None:
+            objective = torch.lerp(objective, (apart_BTA * weight_BT[..., None]).sum(), self.teacher_weight)
         return Loss(objective, nats.detach(), weight_BT.sum())
 
     def _objective(

@@ -19,6 +19,7 @@ from exphil.data.loader import Batch, Loader
 from exphil.errors import ExphilError
 from exphil.models.backbone import State, detach
 from exphil.models.policy import Policy
+from exphil.train.distill import Lesson, with_lesson
 from exphil.train.losses import Imitation, Loss
 from exphil.train.ranks import Ranks, alone
 from exphil.train.runtime import computing, is_out_of_memory, wait
@@ -47,6 +48,7 @@ class Way:
         precision: ``f32`` or ``bf16``: what forward and backward compute with; weights stay as they are.
         profile: Wait for the device after every part of an update, so that each part's seconds are its own.
         ranks: The processes that share the updates.
+        lesson: What is learned from a teacher, which is carried as the policy is.
     """
 
     loss: Imitation = field(default_factory=Imitation)
@@ -56,6 +58,7 @@ class Way:
     precision: str = "f32"
     profile: bool = False
     ranks: Ranks = field(default_factory=alone)
+    lesson: Lesson | None = None
 
 
 class Spent(NamedTuple):
@@ -137,10 +140,16 @@ def _update(run: Run, loader: Loader, lr: float, way: Way) -> Update:
 
 
 def forward(policy: Policy, batch: Batch, state: State | None, way: Way) -> tuple[Loss, State]:
-    """The loss of one batch after ``state`` (None begins afresh), and the state after it."""
-    before = policy.initial_state(batch.weight.shape[0]) if state is None else state
-    seen = batch.floats, batch.ids, batch.action, before, batch.is_first
+    """The loss of one batch after ``state`` (None begins afresh), and the state after it.
+
+    With a lesson the state is a pair: the policy's own and its teacher's.
+    """
     with computing(batch.floats.device, way.precision):
+        if way.lesson is not None:
+            (log_prob_BTA, spread_BTA, apart_BTA), after = with_lesson(policy, way.lesson, batch, state)
+            return way.loss(log_prob_BTA, spread_BTA, batch.action, batch.weight, apart_BTA), after
+        before = policy.initial_state(batch.weight.shape[0]) if state is None else state
+        seen = batch.floats, batch.ids, batch.action, before, batch.is_first
         if way.loss.needs_spread:
             (log_prob_BTA, spread_BTA), after = policy.score(*seen, spread=True)
             return way.loss(log_prob_BTA, spread_BTA, batch.action, batch.weight), after

@@ -2,8 +2,8 @@
 
 One option lives in exactly one group, one word has one type and one meaning in every command, and a command takes
 only groups that act in it. ``OPTIONS`` is built at import and raises when two options share a word. Add an option to
-a group in ``games``, ``policy`` or ``running`` and its flag, file key, variable, check, help and documentation exist;
-a new group is listed here and in ``Settings``.
+a group in ``games``, ``policy``, ``playing`` or ``running`` and its flag, file key, variable, check, help and
+documentation exist; a new group is listed here and in ``Settings``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from exphil.config.groups.games import (
     Balance,
     CacheDir,
     Character,
+    Characters,
     Choosing,
     Data,
     Errors,
@@ -24,11 +25,13 @@ from exphil.config.groups.games import (
     Validation,
     Walking,
 )
+from exphil.config.groups.playing import Deciding, Examined, Graph, Player, Playing, Sharing, World
 from exphil.config.groups.policy import (
     Actions,
     Attention,
     Augment,
     Averaging,
+    Backbone,
     Batches,
     Delay,
     Delays,
@@ -36,11 +39,12 @@ from exphil.config.groups.policy import (
     Loss,
     Model,
     Players,
-    Playing,
     RateSweep,
     Scan,
+    Seed,
     Sticks,
     Stopping,
+    Teacher,
     Training,
 )
 from exphil.config.groups.running import (
@@ -50,6 +54,7 @@ from exphil.config.groups.running import (
     Layers,
     Machine,
     Monitoring,
+    Name,
     Order,
     Output,
     Page,
@@ -72,20 +77,25 @@ __all__ = [
     "Attention",
     "Augment",
     "Averaging",
+    "Backbone",
     "Balance",
     "Batches",
     "Benchmark",
     "CacheDir",
     "Character",
+    "Characters",
     "CheckpointsDir",
     "Choosing",
     "Data",
+    "Deciding",
     "Delay",
     "Delays",
     "Deleting",
     "Errors",
+    "Examined",
     "Features",
     "Feeding",
+    "Graph",
     "HeldOut",
     "Keeping",
     "Layers",
@@ -93,10 +103,12 @@ __all__ = [
     "Machine",
     "Model",
     "Monitoring",
+    "Name",
     "Netplay",
     "Order",
     "Output",
     "Page",
+    "Player",
     "Players",
     "Playing",
     "Probe",
@@ -108,35 +120,27 @@ __all__ = [
     "Saving",
     "Scan",
     "Seats",
+    "Seed",
+    "Sharing",
     "Sticks",
     "Stopping",
     "Store",
     "Tagged",
+    "Teacher",
     "Training",
     "Validation",
     "Verbose",
     "Walking",
+    "World",
     "Written",
 ]
 
 GROUPS: tuple[type, ...] = (
-    *(
-        Data,
-        Seats,
-        Character,
-        Choosing,
-        HeldOut,
-        Netplay,
-        Balance,
-        Errors,
-        Store,
-        Keeping,
-        CacheDir,
-        Feeding,
-        Validation,
-    ),
-    *(Walking, Features, Players, Actions, Delay, Delays, Playing, Augment, Model, Scan, Attention, Training, Batches),
-    *(Averaging, Stopping, Loss, RateSweep, CheckpointsDir, Saving, Layers, Machine, Readers, Run, Probe, Monitoring),
-    *(Profile, Quiet, Verbose, Output, Order, Page, Sticks, Written, Benchmark, Tagged, Deleting),
+    *(Data, Seats, Character, Characters, Choosing, HeldOut, Netplay, Balance, Errors, Store, Keeping),
+    *(CacheDir, Feeding, Validation, Walking, Features, Players, Actions, Delay, Delays, Playing, Player),
+    *(Deciding, Augment, Backbone, Model, Scan, Attention, Training, Seed, Batches, Averaging, Stopping),
+    *(Loss, Teacher, RateSweep, CheckpointsDir, Name, Saving, Layers, Machine, Readers, Run, Probe),
+    *(Monitoring, Profile, Quiet, Verbose, Output, Order, Page, Sticks, Written, Benchmark, Tagged, Deleting),
+    *(World, Graph, Sharing, Examined),
 )
 OPTIONS = options_by_name(GROUPS)

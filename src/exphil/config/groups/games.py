@@ -66,13 +66,23 @@ class Character:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Characters:
+    """Which characters are meant."""
+
+    title: ClassVar[str] = "Data"
+    characters: tuple[str, ...] = option(
+        (),
+        "only games in which one of these characters plays; of an entry for UMI those that it plays (default: all)",
+        parse=_character,
+        metavar="NAME,...",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choosing:
     """Which files are learned from."""
 
     title: ClassVar[str] = "Data"
-    characters: tuple[str, ...] = option(
-        (), "only games in which one of these characters plays", parse=_character, metavar="NAME,..."
-    )
     stages: tuple[str, ...] = option(
         (), "only games on one of these stages", parse=_stage, aliases=("--stage",), metavar="NAME,..."
     )

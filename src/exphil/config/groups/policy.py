@@ -1,4 +1,4 @@
-"""Options of the policy: what it sees and presses, the network, how it learns and how it plays."""
+"""Options of the policy: what it sees and presses, the network, and how it learns."""
 
 # ruff: noqa: RUF009  (option() makes a dataclasses.field; no default is shared)
 from __future__ import annotations
@@ -15,6 +15,11 @@ from exphil.game.time import MAX_DELAY
 AXIS_BUCKET_CHOICES = (2, 4, 8, 10, 16, 20, 32, 40, 80, 160)
 """Divisors of the 160 steps of a stick, so that every class is a position that it can take. 1 and 5 divide 160 too, but
 have no class for rest."""
+
+BACKBONE_CHOICES = ("mlp", "gru", "lstm", "mamba", "mamba2", "attention", "hybrid", "jamba")
+BACKBONE_SYNONYMS = {"sliding_window": "attention", "lstm_hybrid": "hybrid"}
+NIF = "mamba_nif"
+"""The old word for playing a mamba by the fast player."""
 
 
 def _numbers_of_centres(text: str) -> str:
@@ -91,8 +96,10 @@ class Delay:
     title: ClassVar[str] = "Delay"
     frame_delay: int = option(
         0,
-        "frames that answers come late; evaluate without it takes the delays that the policy learned",
+        "frames that answers come late; evaluate without it takes the delays that the policy learned, playing the "
+        "least that the world allows",
         check=between(0, MAX_DELAY),
+        aliases=("--delay",),
     )
 
 
@@ -127,18 +134,26 @@ class Augment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """Which network."""
+
+    title: ClassVar[str] = "Model"
+    backbone: str | None = option(
+        None,
+        "the network between features and actions (default: mlp, with --temporal lstm); hybrid is lstm and jamba mamba "
+        "with attention in between; sliding_window means attention, lstm_hybrid hybrid, mamba_nif mamba, and at play "
+        "--player fast",
+        choices=BACKBONE_CHOICES,
+        synonyms=BACKBONE_SYNONYMS | {NIF: NIF},  # a rule tells what it means here
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """The network, and how it is fed."""
 
     title: ClassVar[str] = "Model"
     temporal: bool = option(False, "learn from sequences of frames instead of single frames")
-    backbone: str | None = option(
-        None,
-        "the network between features and actions (default: mlp, with --temporal lstm); hybrid is lstm and jamba mamba "
-        "with attention in between; sliding_window means attention, lstm_hybrid hybrid, mamba_nif mamba",
-        choices=("mlp", "gru", "lstm", "mamba", "mamba2", "attention", "hybrid", "jamba"),
-        synonyms={"sliding_window": "attention", "lstm_hybrid": "hybrid", "mamba_nif": "mamba"},
-    )
     hidden: tuple[int, ...] = option(
         (512, 512),
         "layer widths; one number is the width of every layer",
@@ -251,7 +266,31 @@ class Training:
     gradient_checkpoint: bool = option(False, "compute activations again in the backward pass instead of keeping them")
     checkpoint_every: int = option(1, "layers that --gradient-checkpoint computes again together", check=at_least(1))
     max_grad_norm: float = option(1.0, "longest gradient before it is shortened; 0 is off", check=at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seed:
+    """What is drawn."""
+
+    title: ClassVar[str] = "Training"
     seed: int | None = option(None, "seed of everything random (default: drawn and printed)", check=at_least(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """Learning from a policy beside the players."""
+
+    title: ClassVar[str] = "Teacher"
+    teacher: Path | None = option(
+        None, "policy whose distributions are learned beside what was pressed: distillation", metavar="FILE"
+    )
+    teacher_weight: float = option(
+        0.7, "share of the loss that is the teacher's; the rest is what was pressed", check=between(0, 1)
+    )
+    teacher_temperature: float = option(
+        2.0, "how much the distributions of both are softened before they are compared; 1 is not at all",
+        check=between(0.1, 20),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,16 +355,6 @@ class RateSweep:
     lr_min: float = option(1e-6, "smallest learning rate that is tried", check=above(0))
     lr_max: float = option(1.0, "largest learning rate that is tried", check=above(0))
     lr_steps: int = option(100, "steps from the smallest to the largest", check=at_least(10))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Playing:
-    """How a trained policy plays."""
-
-    title: ClassVar[str] = "Playing"
-    style: str | None = option(
-        None, "the player it is to play like, or nobody (default: each seat's own player)", metavar="NAME"
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

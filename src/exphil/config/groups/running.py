@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from exphil.config.groups.policy import Model
-from exphil.config.option import Check, at_least, between, option, options_of
+from exphil.config.groups.policy import BACKBONE_CHOICES, BACKBONE_SYNONYMS, NIF
+from exphil.config.option import Check, at_least, between, option
 from exphil.config.presets import PRESETS
 
 plain_name = Check(
     "must be the name of a file, without a folder", lambda text: text == Path(text).name and text != ".."
 )
 
-_BACKBONE = next(found for found in options_of(Model) if found.name == "backbone")
+_ANY_BACKBONE = BACKBONE_SYNONYMS | {NIF: "mamba"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +29,20 @@ class CheckpointsDir:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Name:
+    """What it is called."""
+
+    title: ClassVar[str] = "Saving"
+    name: str | None = option(
+        None, "name of the run (default: made from its time), or of an entry for UMI", check=plain_name
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Saving:
     """What is written, and where."""
 
     title: ClassVar[str] = "Saving"
-    name: str | None = option(None, "name of the run (default: made from its time)", check=plain_name)
     checkpoint: Path | None = option(None, "output path of the snapshot", metavar="FILE")
     resume: Path | None = option(None, "snapshot to continue from", metavar="FILE")
     init: Path | None = option(
@@ -160,7 +169,9 @@ class Written:
     output: Path | None = option(
         None,
         "kmeans: file to write the centres to, as JSON whatever its name; benchmark: folder of its results and their "
-        "page (default: ./checkpoints); setup: file of the answers, for --config",
+        "page (default: ./checkpoints); setup: file of the answers, for --config; export: file or folder to write "
+        "(default: beside the policy)",
+        aliases=("--out",),
         metavar="PATH",
     )
 
@@ -171,22 +182,15 @@ class Benchmark:
 
     title: ClassVar[str] = "Benchmark"
     only: tuple[str, ...] = option(
-        (), "train these backbones alone (default: all)", choices=_BACKBONE.choices, synonyms=_BACKBONE.synonyms
+        (), "train these backbones alone (default: all)", choices=BACKBONE_CHOICES, synonyms=_ANY_BACKBONE
     )
-    skip: tuple[str, ...] = option(
-        (), "leave these backbones out", choices=_BACKBONE.choices, synonyms=_BACKBONE.synonyms
-    )
+    skip: tuple[str, ...] = option((), "leave these backbones out", choices=BACKBONE_CHOICES, synonyms=_ANY_BACKBONE)
     seeds: int = option(3, "runs of each backbone, from other weights and in another order", check=at_least(1))
     updates: int | None = option(
         None,
         "end each run after this many updates, whatever --epochs says; a backbone with another batch than the others "
         "makes as many as take the same frames",
         check=at_least(1),
-    )
-    player: tuple[str, ...] = option(
-        ("reference",),
-        "who decides when decisions are timed: torch (reference), onnxruntime (fast; needs the extra export), or both",
-        choices=("reference", "fast"),
     )
     continue_on_error: bool = option(False, "when a backbone fails, say so and go on with the others")
 

@@ -33,11 +33,13 @@ from exphil import assemble
 from exphil.envs.environment import run
 from exphil.envs.replay import ReplayEnvironment
 from exphil.features.action import Codec
+from exphil.features.players import Registry
 from exphil.game.frames import Game
 from exphil.models.export import export
 from exphil.models.policy import Policy, TorchPlayer
 from exphil.play.agent import Agent
 from exphil.play.fast import FastPlayer
+from exphil.play.learned import Learned
 from exphil.replays import slp
 
 GOALS = {"mlp": 2.0, "lstm": 2.0, "gru": 2.5, "mamba": 3.0, "attention": 3.0}
@@ -118,7 +120,7 @@ def decisions(player: Any, rows: tuple[np.ndarray, ...], before: Callable[[], No
 
 def steps(player: Any, policy: Policy, game: Game) -> Watch:
     """``Agent.step`` over the frames of a game."""
-    agent, spent = Agent(player, policy.table, CODEC, 0, 1, 5), Watch()
+    agent, spent = Agent(player, Learned(policy.table, CODEC, (0, 0), Registry(0)), 0, 1, 5), Watch()
 
     class Timed:
         def step(self, frame: Any) -> Any:

@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import report
 from exphil import assemble
@@ -22,11 +21,11 @@ from exphil.data.corpus import Corpus, Entry
 from exphil.envs.environment import run
 from exphil.envs.replay import ReplayEnvironment
 from exphil.game.controller import controller_of
+from exphil.play.agent import LIKELIEST, Agent
 from exphil.replays import slp
 from exphil.replays.choosing import Choice
 from exphil.replays.library import Loaded, Reading, load
 from exphil.replays.sources import Source
-from exphil.train import checkpoint
 from exphil.train.loop import EpochDone
 
 GAME, FIRST, FRAMES, SEAT = "sheik_vs_falco_battlefield_033.slp", 4123, 2000, 0  # Slippi 3.9; 83% of its frames hold
@@ -52,17 +51,17 @@ def main() -> None:
         job = assemble.training(settings, files, (corpus, None), used, None, lambda: False)
         losses = [event.train for event in job.events if isinstance(event, EpochDone)]
         seconds = time.process_time() - began
-        trained, policy = assemble.trained(checkpoint.load_policy(files.policy), str(files.policy))
-    agent = assemble.agent(trained, policy, torch.device("cpu"), SEAT, 1, None)
+        player, learned = assemble.playable(files.policy, "reference", "cpu", None)
+    agent, codec = Agent(player, learned, SEAT, 1, 0, manner=LIKELIEST), learned.codec
     pressed: list[np.ndarray] = []
     port = replay.ports[SEAT]
     run(
         ReplayEnvironment(game, (replay.ports[0], replay.ports[1])),
         {port: agent},
         FRAMES,
-        lambda frame, decisions: pressed.append(policy.codec.encode(decisions[port].controllers)[0]),
+        lambda frame, decisions: pressed.append(codec.encode(decisions[port].controllers)[0]),
     )
-    recorded = policy.codec.encode(controller_of(game.players, SEAT))
+    recorded = codec.encode(controller_of(game.players, SEAT))
     right = (np.stack(pressed)[:-1] == recorded[1:]).all(1)
     held = (recorded[:-1] == recorded[1:]).all(1)
     result = {

@@ -111,8 +111,10 @@ def test_it_plays_until_it_is_sent_home_and_says_so(play):
     words = ["--characters", "fox,captain falcon", "--name", "mine", "--delay", "18", "--seed", "5", "--json"]
     code, said, heard = play("small_policy.safetensors", *words)
     assert code == 0 and "mine: mamba, answers 18 frames later than the next, seed 5" in said.err
-    assert "sent home after 30 answers; games that ended: 1 win" in said.err
-    assert json.loads(said.out) == {"answers": 30, "games": {"win": 1}, "seed": 5, "delay": 18}
+    assert "sent home after 30 decisions, sure of them to" in said.err and "games that ended: 1 win" in said.err
+    answer = json.loads(said.out)
+    assert 0.1 < answer.pop("confidence") < 1
+    assert answer == {"decisions": 30, "games": {"win": 1}, "seed": 5, "delay": 18}
     assert (heard.hello["name"], heard.hello["characters"], heard.hello["delay"]) == ("mine", "CPTFALCON+FOX", 18)
     assert len(np.unique(heard.rows, axis=0)) > 10
 

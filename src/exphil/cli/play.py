@@ -59,9 +59,10 @@ def _umi(settings: Settings, policy: Path) -> int:
         delay=delay,
     )
     ended = ", ".join(f"{count} {result}" for result, count in sorted(played.games.items())) or "none"
-    terminal.say(f"sent home after {many(played.batches, 'answer')}; games that ended: {ended}")
+    sure = f"sure of them to {played.confidence:.0%} on average"
+    terminal.say(f"sent home after {many(played.decisions, 'decision')}, {sure}; games that ended: {ended}")
     if settings.output.json:
-        terminal.data({"answers": played.batches, "games": played.games, "seed": seed, "delay": delay})
+        terminal.data({**played._asdict(), "seed": seed, "delay": delay})
     return 0
 
 

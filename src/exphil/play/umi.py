@@ -65,9 +65,16 @@ class Session(NamedTuple):
 
 
 class Played(NamedTuple):
-    """What came of a session: batches that were answered, and finished games by how they ended."""
+    """What came of a session.
 
-    batches: int
+    Attributes:
+        decisions: Frames that were answered, of all games.
+        confidence: How likely the policy thought what it chose, on average, 0 to 1 (``Decision.confidence``).
+        games: Finished ones by how they ended.
+    """
+
+    decisions: int
+    confidence: float
     games: dict[str, int]
 
 
@@ -140,7 +147,13 @@ class Desk:
         self._agent = Agent(
             player, learned, 0, games, drawn, manner=manner, delay=delay, environment_delay=delay, style=style
         )
-        self._places = Places(games)
+        self._places, self._scratch = Places(games), games - 1
+        self.decisions, self._sure = 0, 0.0
+
+    @property
+    def confidence(self) -> float:
+        """How likely it thought what it chose, on average."""
+        return self._sure / max(self.decisions, 1)
 
     def answer(
         self, frames: NDArray[np.void], rows: NDArray[np.int64], is_first: NDArray[np.bool_]
@@ -157,7 +170,10 @@ class Desk:
         """
         seen = game(frames, self._places.of(frames, rows, is_first))
         no = np.zeros(len(frames), np.bool_)
-        return rows_of(self._agent.step(Frame(seen, is_first, no, no), rows).controllers)
+        decision, real = self._agent.step(Frame(seen, is_first, no, no), rows), rows != self._scratch
+        self.decisions += int(real.sum())
+        self._sure += float(decision.confidence[real].sum())
+        return rows_of(decision.controllers)
 
 
 def serve(
@@ -202,7 +218,7 @@ def serve(
     if playing.desk is None:
         fix = "its log says why: often a name that is taken, or a character or delay that it does not want"
         raise ExphilError("the arena turned the bot away", str(where), fix)
-    return Played(playing.batches, dict(playing.results))
+    return Played(playing.desk.decisions, playing.desk.confidence, dict(playing.results))
 
 
 def _bot(umi: Any, make: Callable[[Session], Desk], failed: list[Exception]) -> Any:
@@ -221,7 +237,7 @@ def _bot(umi: Any, make: Callable[[Session], Desk], failed: list[Exception]) -> 
 
         def setup(self, session: Any) -> None:
             granted = _granted(session)
-            self.batches, self.results = 0, Counter[str]()
+            self.results = Counter[str]()
             with ours():
                 self.desk = make(granted)
 
@@ -229,7 +245,6 @@ def _bot(umi: Any, make: Callable[[Session], Desk], failed: list[Exception]) -> 
             with ours():
                 assert self.desk is not None
                 ctrl = self.desk.answer(batch.frames, batch.slots, batch.first)
-            self.batches += not batch.warmup
             return umi.Actions(ctrl=ctrl)
 
         def end_games(self, results: list[dict[str, Any]]) -> None:

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from exphil.cli import drawing
-from exphil.cli.ending import Ended, ending
-from exphil.cli.pace import Pace
+from exphil.cli.running.ending import Ended, ending
+from exphil.cli.running.pace import Pace
+from exphil.cli.shown import drawing
 from exphil.cli.terminal import Terminal
 
 FOLDER = Path(__file__).resolve().parent.parent / "tests" / "golden" / "screens"

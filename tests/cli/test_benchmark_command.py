@@ -195,7 +195,7 @@ def test_an_option_that_does_something_for_one_of_them_is_no_news(benchmark, tmp
 
 
 def test_bf16_that_would_not_pay_is_said(benchmark, tmp_path, monkeypatch):
-    monkeypatch.setattr("exphil.cli.profile.WORTH_IT", 1e9)
+    monkeypatch.setattr("exphil.cli.running.profile.WORTH_IT", 1e9)
     done = benchmark("--only", "mlp", "--precision", "bf16", "--max-files", 1, output=tmp_path)
     assert done.err.count("--precision bf16 would not pay") == 1
 

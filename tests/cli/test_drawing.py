@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exphil.cli import drawing, folding
-from exphil.cli.drawing import Trend
-from exphil.cli.ending import Ended, ending
-from exphil.cli.pace import Pace
+from exphil.cli.running.ending import Ended, ending
+from exphil.cli.running.pace import Pace
+from exphil.cli.shown import drawing, folding
+from exphil.cli.shown.drawing import Trend
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from exphil.cli import dry_run
 from exphil.cli.main import main
+from exphil.cli.running import dry_run
 
 GAMES = ["fox_vs_falco_fountain_of_dreams_015.slp", "ice_climbers_vs_captain_falcon_pokemon_stadium_019.slp"]
 SMALL = ("--device", "cpu", "--threads", "1", "--hidden", "8,8")

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from exphil.cli.hardware import Hardware, described, detect
+from exphil.cli.questions.hardware import Hardware, described, detect
 from exphil.errors import OptionError
 
 

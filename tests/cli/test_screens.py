@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exphil.cli.folding import cells
+from exphil.cli.shown.folding import cells
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "tests" / "golden" / "screens"

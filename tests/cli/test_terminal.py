@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exphil.cli import drawing
-from exphil.cli.drawing import ASCII_SPARKS, Trend
+from exphil.cli.shown import drawing
+from exphil.cli.shown.drawing import ASCII_SPARKS, Trend
 from exphil.cli.terminal import Terminal, show_settings
 from exphil.config.layers import resolve
 
@@ -319,7 +319,7 @@ CASES = {
 }
 SCRIPT = """
 import os, sys
-from exphil.cli.drawing import Trend
+from exphil.cli.shown.drawing import Trend
 from exphil.cli.terminal import Terminal
 for name, words in eval(sys.argv[1]).items():
     for key in ("TERM", "NO_COLOR", "FORCE_COLOR"):

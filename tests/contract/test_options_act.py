@@ -612,7 +612,7 @@ def test_precision_changes_what_is_computed_and_not_what_is_kept(folder, tmp_pat
 
 
 def test_bf16_is_warned_of_where_it_would_not_pay(folder, capsys, monkeypatch):
-    from exphil.cli import profile
+    from exphil.cli.running import profile
     from exphil.cli.terminal import Terminal
 
     said = []

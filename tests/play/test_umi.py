@@ -228,7 +228,7 @@ def test_a_session_is_played_to_its_end(tmp_path, policy, streams):
         sent(line, {"t": "shutdown", "reason": "done"})
 
     found = met(tmp_path, policy, acts)
-    assert found.decisions == 60 and 0 < found.confidence < 1 and found.games == {"win": 1}
+    assert found.decisions == 90 and 0 < found.confidence < 1 and found.games == {"win": 1}
     assert hellos[0]["name"] == "x" and hellos[0]["characters"] == "ALL" and hellos[0]["delay"] == DELAY
     flat = np.concatenate([row for pair in rows for row in pair])
     assert (flat >= 0).all() and (flat <= 1).all() and np.isfinite(flat).all()

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from exphil.assemble import contest
 from exphil.cli import standings
-from exphil.cli.contest import make
-from exphil.cli.profile import judge_precision
-from exphil.cli.reading import read_games
-from exphil.cli.stop import Stop
+from exphil.cli.running.contest import make
+from exphil.cli.running.profile import judge_precision
+from exphil.cli.running.reading import read_games
+from exphil.cli.running.stop import Stop
 from exphil.cli.terminal import Terminal, show_settings
 from exphil.config.commands import COMMANDS
 from exphil.config.layers import Settings

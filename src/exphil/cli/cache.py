@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exphil.cli.drawing import shown_bytes
+from exphil.cli.shown.drawing import shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data import kept

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from exphil.cli.cache import OLD, nothing, opened, parted
-from exphil.cli.drawing import shown_age, shown_bytes
+from exphil.cli.shown.drawing import shown_age, shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data import kept

@@ -6,8 +6,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from exphil.cli import compare_page, meant
+from exphil.cli import meant
 from exphil.cli.info import APART
+from exphil.cli.shown import compare_page
 from exphil.cli.terminal import Terminal
 from exphil.config.groups import OPTIONS
 from exphil.config.layers import Settings, jsonable

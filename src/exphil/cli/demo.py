@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from exphil import assemble
-from exphil.cli import measured, prepare, train
+from exphil.cli import train
+from exphil.cli.running import prepare
+from exphil.cli.shown import measured
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings, jsonable, resolve
 

@@ -15,7 +15,7 @@ from exphil import assemble
 from exphil.assemble.playing import PLAYERS
 from exphil.assemble.teacher import teacher
 from exphil.cli import train
-from exphil.cli.drawing import many
+from exphil.cli.shown.drawing import many
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.errors import OptionError

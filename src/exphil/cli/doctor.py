@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from exphil.cli.checks.finding import PROBLEM, UNSEEN, WARNING, Asked, Finding
 from exphil.cli.checks.order import look
-from exphil.cli.drawing import many
-from exphil.cli.folding import folded, harmless
+from exphil.cli.shown.drawing import many
+from exphil.cli.shown.folding import folded, harmless
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from exphil import assemble
-from exphil.cli import measured, told
-from exphil.cli.reading import read_games
+from exphil.cli.running.reading import read_games
+from exphil.cli.shown import measured, told
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings, jsonable
 from exphil.data.corpus import Corpus

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from exphil import assemble
-from exphil.cli.drawing import shown_bytes
+from exphil.cli.shown.drawing import shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.errors import OutputError, PolicyError

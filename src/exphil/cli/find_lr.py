@@ -10,8 +10,8 @@ import shlex
 
 from exphil import assemble
 from exphil.assemble import probing
-from exphil.cli import rate_curve
-from exphil.cli.reading import read_games
+from exphil.cli.running.reading import read_games
+from exphil.cli.shown import rate_curve
 from exphil.cli.terminal import Terminal
 from exphil.config.commands import COMMANDS
 from exphil.config.layers import Settings

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from exphil import assemble
-from exphil.cli import card as cards
-from exphil.cli.drawing import many, shown_bytes
+from exphil.cli.card import policy_file
+from exphil.cli.shown.card_facts import PLACES, about
+from exphil.cli.shown.drawing import many, shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.errors import ExphilError, PolicyError
@@ -20,13 +21,13 @@ def push(settings: Settings, policy: Path, place: str) -> int:
     """Share a policy: with the page beside it if it lies in a folder of ``exphil export card``, else with a new one."""
     terminal, where = Terminal.of(settings), hub.Place.of(place, revisions=False)
     with ExitStack() as held:
-        whole = held.enter_context(cards.policy_file(policy))
-        said, facts = cards.about(policy, whole, settings.name.name, where.repository)
+        whole = held.enter_context(policy_file(policy))
+        said, facts = about(policy, whole, settings.name.name, where.repository)
         folder = card.folder_of(policy)
         if folder is None:
             folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="exphil-")))
             card.save(folder, whole, said, facts)
-        names, places = card.told_of(said, cards.PLACES)
+        names, places = card.told_of(said, PLACES)
         if names:
             terminal.warn(
                 f"the weights file names {many(names, 'player')} whose styles it knows; so does what is shared"

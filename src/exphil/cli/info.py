@@ -7,8 +7,9 @@ from typing import Any
 
 from exphil import assemble
 from exphil.assemble.backbones import kinds
-from exphil.cli import info_page, meant, told
-from exphil.cli.surroundings import place
+from exphil.cli import meant
+from exphil.cli.running.surroundings import place
+from exphil.cli.shown import info_page, told
 from exphil.cli.terminal import Terminal
 from exphil.config.groups import OPTIONS
 from exphil.config.layers import Settings, jsonable

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from exphil.cli.counting import count_sticks
-from exphil.cli.drawing import many
+from exphil.cli.running.counting import count_sticks
+from exphil.cli.shown.drawing import many
 from exphil.cli.terminal import Terminal
 from exphil.config.groups.policy import AXIS_BUCKET_CHOICES
 from exphil.config.layers import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from exphil.cli.drawing import shown_bytes
+from exphil.cli.shown.drawing import shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.train.runfiles import LAST

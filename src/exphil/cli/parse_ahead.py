@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from exphil import assemble
-from exphil.cli import left_out
-from exphil.cli.drawing import shown_bytes
-from exphil.cli.stop import Stop
+from exphil.cli.running import left_out
+from exphil.cli.running.stop import Stop
+from exphil.cli.shown.drawing import shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.errors import DataError, OutputError

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exphil import assemble
-from exphil.cli import told
-from exphil.cli.drawing import many
+from exphil.cli.shown import told
+from exphil.cli.shown.drawing import many
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.errors import OptionError

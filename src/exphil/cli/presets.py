@@ -11,7 +11,7 @@ from typing import Any
 from exphil import assemble
 from exphil.assemble import estimate
 from exphil.assemble.estimate import TYPICAL_FRAMES, TYPICAL_GAMES, Estimate
-from exphil.cli.drawing import shown_duration
+from exphil.cli.shown.drawing import shown_duration
 from exphil.cli.terminal import Terminal
 from exphil.config.groups import OPTIONS
 from exphil.config.layers import Settings, jsonable, resolve

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from exphil.cli.left_out import name_refused
+from exphil.cli.running.left_out import name_refused
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.game.time import FRAMES_PER_SECOND

@@ -13,10 +13,10 @@ from typing import Any
 
 from exphil.assemble import estimate, timing
 from exphil.assemble.estimate import Counted
-from exphil.cli import answering, hardware, usable
-from exphil.cli.asking import Asking
-from exphil.cli.drawing import shown_duration
 from exphil.cli.main import main
+from exphil.cli.questions import answering, hardware, usable
+from exphil.cli.questions.asking import Asking
+from exphil.cli.shown.drawing import shown_duration
 from exphil.cli.terminal import Terminal
 from exphil.config import wizard
 from exphil.config.layers import Settings

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from exphil.cli.left_out import name_refused
+from exphil.cli.running.left_out import name_refused
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.files import check_writable, write

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from exphil.cli import drawing, folding
+from exphil.cli.shown import drawing, folding
 from exphil.config.commands import COMMANDS
 from exphil.config.layers import Settings
 from exphil.config.option import options_of

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from exphil import assemble
 from exphil.assemble.teacher import taught
-from exphil.cli import announce, dry_run, prepare, profile
-from exphil.cli.reading import read_games
-from exphil.cli.stop import Stop
+from exphil.cli.running import announce, dry_run, prepare, profile
+from exphil.cli.running.reading import read_games
+from exphil.cli.running.stop import Stop
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus
@@ -48,7 +48,7 @@ def train(
     terminal: Terminal, settings: Settings, snapshot: dict[str, Any] | None, ranks: Ranks | None = None
 ) -> tuple[int, Job, Corpus | None]:
     """Read, build, follow; gives the exit code, the finished job and the held-out games."""
-    from exphil.cli.follow import Follower
+    from exphil.cli.running.follow import Follower
     from exphil.train import runtime, step, unfinished
     from exphil.train.ranks import alone
 

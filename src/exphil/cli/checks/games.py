@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from exphil.cli.checks.finding import OK, PROBLEM, UNSEEN, WARNING, Asked, Finding
-from exphil.cli.drawing import many
+from exphil.cli.shown.drawing import many
 
 if TYPE_CHECKING:
     from exphil.replays.sources import Source

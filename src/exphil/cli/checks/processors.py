@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from exphil.cli.checks.finding import OK, PROBLEM, WARNING, Finding
-from exphil.cli.drawing import many, shown_bytes
+from exphil.cli.shown.drawing import many, shown_bytes
 
 LITTLE_GPU_MEMORY = 1_000_000_000
 """Bytes free: with less, even a small training may find no room."""

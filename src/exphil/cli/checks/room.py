@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from exphil.cli.checks.finding import OK, PROBLEM, WARNING, Asked, Finding
-from exphil.cli.drawing import shown_bytes
+from exphil.cli.shown.drawing import shown_bytes
 from exphil.errors import OutputError
 from exphil.files import check_writable
 

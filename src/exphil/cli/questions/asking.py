@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from exphil.cli import arrow_keys
+from exphil.cli.questions import arrow_keys
 from exphil.cli.terminal import Terminal
 from exphil.config.option import NO, YES, Option
 from exphil.errors import ExphilError

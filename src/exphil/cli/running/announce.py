@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exphil import assemble, files
-from exphil.cli import told
-from exphil.cli.drawing import many
+from exphil.cli.shown import told
+from exphil.cli.shown.drawing import many
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.config.written import yaml_text

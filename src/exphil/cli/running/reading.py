@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from exphil import assemble
-from exphil.cli import left_out
+from exphil.cli.running import left_out
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data.reading import Games

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from exphil.cli.drawing import many, shown_duration, sparkline
+from exphil.cli.shown.drawing import many, shown_duration, sparkline
 
 
 @dataclass(frozen=True)

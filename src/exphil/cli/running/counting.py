@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import chain
 
 from exphil import assemble
-from exphil.cli import left_out
-from exphil.cli.drawing import many
-from exphil.cli.reading import show_quality, warn_of_programs
+from exphil.cli.running import left_out
+from exphil.cli.running.reading import show_quality, warn_of_programs
+from exphil.cli.shown.drawing import many
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data.reading import nothing_left

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from statistics import fmean
 
-from exphil.cli.drawing import Trend, shown_clock
+from exphil.cli.shown.drawing import Trend, shown_clock
 
 RECENT = 64
 """Updates that speed and curve look back on."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from exphil.cli import network_page
-from exphil.cli.drawing import shown_bytes
 from exphil.cli.models import loss
+from exphil.cli.shown import network_page
+from exphil.cli.shown.drawing import shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.groups import OPTIONS
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from exphil.cli import closing, profile
-from exphil.cli.numbers import Numbers
-from exphil.cli.pace import Pace
+from exphil.cli.running import closing, profile
+from exphil.cli.running.numbers import Numbers
+from exphil.cli.running.pace import Pace
 from exphil.cli.terminal import Progress, Terminal
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus

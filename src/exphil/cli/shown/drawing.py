@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from exphil.cli.folding import cells, filled
+from exphil.cli.shown.folding import cells, filled
 
 SPARKS, ASCII_SPARKS = "▁▂▃▄▅▆▇█", "_.-~=+*#"
 BARS, ASCII_BARS = "█░", "#."

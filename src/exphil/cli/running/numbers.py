@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from exphil import assemble
-from exphil.cli import profile
+from exphil.cli.running import profile
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.train.loop import BatchDone, EpochDone

@@ -12,8 +12,8 @@ from typing import Any
 
 from exphil.assemble import estimate
 from exphil.assemble.estimate import Counted
-from exphil.cli import usable
-from exphil.cli.asking import Asking
+from exphil.cli.questions import usable
+from exphil.cli.questions.asking import Asking
 from exphil.cli.terminal import Terminal
 from exphil.config import wizard
 from exphil.config.groups import OPTIONS

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exphil import assemble
-from exphil.cli.drawing import many
-from exphil.cli.ending import Ended, ending
+from exphil.cli.running.ending import Ended, ending
+from exphil.cli.shown.drawing import many
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.data.corpus import Corpus

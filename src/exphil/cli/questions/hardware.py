@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from exphil.cli.drawing import shown_bytes
+from exphil.cli.shown.drawing import shown_bytes
 
 
 class Hardware(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 from exphil import assemble
 from exphil.assemble import estimate
 from exphil.assemble.timing import probe
-from exphil.cli.drawing import shown_bytes, shown_duration
+from exphil.cli.shown.drawing import shown_bytes, shown_duration
 from exphil.cli.terminal import Terminal, show_settings
 from exphil.config.layers import Settings
 from exphil.data.forecast import SHARE

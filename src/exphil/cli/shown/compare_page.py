@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from exphil.cli.drawing import shown_bytes
-from exphil.cli.info_page import NOT_PLAY, option_text
 from exphil.cli.models import loss
+from exphil.cli.shown.drawing import shown_bytes
+from exphil.cli.shown.info_page import NOT_PLAY, option_text
 from exphil.cli.terminal import Terminal
 
 WORDS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exphil.cli import told
+from exphil.cli.shown import told
 from exphil.cli.terminal import Terminal
 
 

@@ -1,0 +1,1 @@
+"""The questions of ``exphil setup``: how they are asked, answered and checked."""

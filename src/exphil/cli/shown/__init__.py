@@ -1,0 +1,1 @@
+"""What commands show: text, tables, curves and pages, as plain strings."""

@@ -1,0 +1,66 @@
+"""What a card tells of a policy: facts of its file, of the page beside it, and of its options; no text of a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exphil import assemble
+from exphil.cli import info
+from exphil.cli.shown import network_page
+from exphil.cli.shown.info_page import option_text as text
+from exphil.config.groups import OPTIONS
+from exphil.config.layers import Settings, jsonable
+from exphil.train import card
+from exphil.train.described import Described, read
+from exphil.train.runfiles import AVERAGE, POLICY
+
+PLACES = [name for name, option in OPTIONS.items() if option.kind is Path]
+"""Options that hold paths."""
+_ASIDE = {"name", "seed", "epochs", "quiet", "verbose", "dry_run"}  # told elsewhere, or of no use to others
+
+
+def about(policy: Path, whole: Path, name: str | None, place: str = "") -> tuple[Described, card.Facts]:
+    """What a policy file says, and what its card tells besides.
+
+    Args:
+        policy: What was asked for; the page beside it is read.
+        whole: Its policy file.
+        name: Of the policy; by default what it was trained as.
+        place: ``USER/NAME`` where it is going to be shared.
+    """
+    said = read(whole)
+    settings = Settings.from_flat("train", said.config)
+    layout, delays, network = assemble.table(settings), assemble.delays(settings), info.network(said)
+    kept = [each for each in said.config if _plain(each)]
+    rows = [
+        row
+        for row in info.changed(said.config)
+        if (each := row["option"][2:].replace("-", "_")) in kept and each not in _ASIDE
+    ]
+    told = {each: str(network[each]) for each in ("sees", "presses", "answers")}
+    return said, card.Facts(
+        name=name or str(said.training.get("name") or stem(policy)),
+        options=jsonable({each: settings[each] for each in kept}),
+        changed=[(row["option"], *(text(row["option"], row[part]) for part in ("value", "default"))) for row in rows],
+        network=network_page.summary(network),
+        widths=(layout.floats, layout.ids),
+        delays=(min(delays), max(delays)),
+        losses=info.losses(said),
+        page=card.page_of(policy, said),
+        place=place,
+        **told,
+    )
+
+
+def _plain(name: str) -> bool:
+    """Whether an option holds no text that a person made up, and no path."""
+    option = OPTIONS[name]
+    return option.kind in (bool, int, float) or bool(option.choices) or option.parse is not None
+
+
+def stem(policy: Path) -> str:
+    """What a policy is called by its file."""
+    for ending in (AVERAGE, POLICY):
+        if policy.name.endswith(ending) and policy.name != ending:
+            return policy.name.removesuffix(POLICY)
+    return policy.stem

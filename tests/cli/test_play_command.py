@@ -196,3 +196,13 @@ def test_temperatures_name_the_components_of_an_action():
     assert tuple(part.name.lower() for part in Codec.uniform().components) == COMPONENTS
     asked = resolve("play", {"--temperature": "0.5,sticks=2,c_y=0,shoulder=3"}, {}).deciding.temperature
     assert temperatures(asked) == (0.5,) * 8 + (2.0, 2.0, 2.0, 0.0, 3.0)
+
+
+def test_an_entry_for_umi_holds_the_number_of_a_style_and_no_players(desk, tmp_path, capsys):
+    out = tmp_path / "a.zip"
+    words = ["--style", "b#2", "--action-repeat", "2", "--out", str(out)]
+    assert main(["export", "umi", str(desk / "small_policy.safetensors"), *words]) == 0, capsys.readouterr().err
+    content = out.read_bytes()  # nothing in it is squeezed
+    assert b"STYLE = 2" in content and b"action_repeat=2" in content
+    assert b"B#2" not in content and b"A#1" not in content
+    assert b"B#2" in (desk / "small.onnx").read_bytes()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -106,8 +107,16 @@ def known_of(settings: Settings, file: PolicyFile, where: str) -> Learned:
     return learned(settings, Codec.from_dict(file.actions), known(file.players, where), name)
 
 
-def exported(path: Path, out: Path) -> Learned:
+def exported(path: Path, out: Path, *, with_players: bool = True) -> Learned:
     """Write the graph of a snapshot's or policy file's policy, with all that playing needs.
+
+    Args:
+        path: The snapshot or policy file.
+        out: The graph.
+        with_players: Also the connect codes or tags of the players whose styles it knows.
+
+    Returns:
+        What an agent must know of it, players and all.
 
     Raises:
         ExphilError: the policy cannot be used, the graph cannot be written, or a library is not installed.
@@ -120,7 +129,8 @@ def exported(path: Path, out: Path) -> Learned:
     file = checkpoint.load_policy(path)
     settings, network = trained(file, str(path))
     found = known_of(settings, file, str(path))
-    export(network, out, {"learned": found.as_dict()})
+    told = found if with_players else replace(found, players=Registry(0))
+    export(network, out, {"learned": told.as_dict()})
     return found
 
 

@@ -70,13 +70,13 @@ def _leaderboard(terminal: Terminal, learned: Learned, delay: int) -> None:
 def _graph(policy: Path) -> tuple[bytes, Learned]:
     """The exported policy and what must be known of it."""
     with TemporaryDirectory() as folder:
-        path = policy
+        path, learned = policy, None
         if policy.suffix != assemble.GRAPH:
             path = Path(folder) / f"policy{assemble.GRAPH}"
-            assemble.exported(policy, path)
-        learned = from_graph(path).learned  # it will have to be read there, so it is read here
+            learned = assemble.exported(policy, path, with_players=False)  # a style is a number there
+        read = from_graph(path).learned  # it will have to be read there, so it is read here
         try:
-            return path.read_bytes(), learned
+            return path.read_bytes(), learned or read
         except OSError as error:
             raise PolicyError(f"cannot be read ({error.strerror})", str(path)) from None
 

@@ -47,6 +47,8 @@ class Player:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     player = Player(sys.argv[1])
     frames = np.random.default_rng(1)
     for frame in range(int(sys.argv[2]) if len(sys.argv) > 2 else 10):

@@ -175,13 +175,33 @@ def test_damaged_files(one, name):
     first, hint = errors(exphil("evaluate", name, "--replays", "one", cwd=one))
     kind = "a snapshot is the NAME.pt" if name.endswith(".pt") else "a policy is the NAME_policy.safetensors"
     word = "not a snapshot, or damaged" if name.endswith(".pt") else "not a policy file, or damaged"
-    assert (first, hint) == (f"error: {name}: {word}", f"  hint: {kind} that exphil train writes")
+    more = "" if name.endswith(".pt") else "; exphil list names them"
+    assert (first, hint) == (f"error: {name}: {word}", f"  hint: {kind} that exphil train writes{more}")
 
 
 def test_missing_policy(one):
     assert errors(exphil("evaluate", "no.safetensors", cwd=one)) == [
-        "error: no.safetensors: cannot be read (No such file or directory)"
+        "error: no.safetensors: cannot be read (No such file or directory)",
+        "  hint: a policy is the NAME_policy.safetensors that exphil train writes; exphil list names them",
     ]
+
+
+def test_an_exported_policy_is_told_where_it_belongs(one):
+    (one / "a.onnx").write_bytes(b"graph")
+    for words in (("evaluate", "a.onnx"), ("info", "a.onnx"), ("export", "card", "a.onnx")):
+        assert "take an exported policy; here the policy file" in " ".join(errors(exphil(*words, cwd=one)))
+
+
+def test_weights_that_are_no_numbers_are_refused(one):
+    from exphil.train.checkpoint import load_policy, save_policy
+
+    assert exphil("train", "--replays", "one", "--name", "a", *SMALL, cwd=one).returncode == 0
+    file = load_policy(one / "checkpoints" / "a_policy.safetensors")
+    next(iter(file.weights.values())).fill_(float("nan"))
+    save_policy(one / "nan.safetensors", file)
+    for words in (("export", "onnx"), ("export", "umi"), ("export", "card"), ("evaluate",), ("play",)):
+        more = ["--socket", "x"] if words == ("play",) else []
+        assert "numbers that are none" in errors(exphil(*words, "nan.safetensors", *more, cwd=one))[0], words
 
 
 @pytest.mark.slow

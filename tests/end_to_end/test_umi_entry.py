@@ -93,7 +93,14 @@ def test_an_entry_says_in_plain_values_what_it_is(unpacked):
 
 def test_an_entry_holds_the_files_that_it_needs_and_nothing_else(unpacked):
     folder = unpacked()
-    assert {path.name for path in folder.iterdir()} == {"run.py", "requirements.txt", "policy.onnx", "exphil"}
+    assert {path.name for path in folder.iterdir()} == {
+        "run.py",
+        "requirements.txt",
+        "README.md",
+        "policy.onnx",
+        "exphil",
+    }
+    assert (folder / "exphil" / "LICENSE").read_bytes() == (Path(__file__).parents[2] / "LICENSE").read_bytes()
     modules = entry.needed(*entry.START)
     assert {module.split(".")[1] for module in modules if module.count(".") > 1} == ROOMS and len(modules) < 40
     held = {path.relative_to(folder).with_suffix("").as_posix() for path in (folder / "exphil").rglob("*.py")}

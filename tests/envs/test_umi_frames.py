@@ -204,10 +204,22 @@ def test_padding_and_rubbish_make_no_trouble():
     made = np.zeros(3, frame.FRAME)
     made["players"]["controller"]["main_x"][1] = np.nan
     made["players"]["controller"]["shoulder"][2] = np.inf
+    made["items"]["exists"][:, :2] = 1
+    made["items"]["owner"][:, :2] = [[7, -100], [3, -128], [127, -2]]
     found = umi_frames.game(made)
     assert np.isfinite(PLAIN.encode(found)[0]).all()
     with pytest.raises(DataError, match=r"has no field.*players"):
         umi_frames.game(np.zeros(2, [("frame", "<i4")]))
+
+
+def test_a_game_that_begins_knows_nothing_of_the_items_of_the_game_before():
+    """The item of the game before stood in the second place; the same number begins in the first one."""
+    places, frames = umi_frames.Places(1), np.zeros(1, frame.FRAME)
+    row, at = np.zeros(1, np.int64), lambda *slots: [int(slot in slots) for slot in range(15)]
+    frames["items"]["spawn_id"] = np.arange(15) + 5
+    for slots, first, wanted in (((0, 1), True, 1), ((1,), False, 1), ((1,), True, 0)):
+        frames["items"]["exists"] = at(*slots)
+        assert places.of(frames, row, np.array([first]))[0, 1] == wanted
 
 
 def test_items_keep_their_places_through_games_that_come_and_go():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -253,6 +254,14 @@ def test_a_cut_file_a_foreign_graph_and_another_version_are_refused(gru, tmp_pat
     path.write_bytes(sealed(proto.SerializeToString()))
     with pytest.raises(PolicyError, match="written in format 7; this exphil reads format 2"):
         FastPlayer(path)
+    known = json.loads(words.value)
+    for told in ({}, [], 5, {"format": 2}, {**known, "format": 2, "fresh": []}):
+        words.value = json.dumps(told)
+        del proto.metadata_props[:]
+        proto.metadata_props.append(words)
+        path.write_bytes(sealed(proto.SerializeToString()))
+        with pytest.raises(PolicyError, match="not a policy exported by exphil"):
+            FastPlayer(path)
     del proto.metadata_props[:]
     path.write_bytes(sealed(proto.SerializeToString()))
     with pytest.raises(PolicyError, match="not a policy exported by exphil"):

@@ -57,7 +57,7 @@ def test_the_front_matter_is_what_the_hub_reads_and_claims_no_licence(page):
 
 def test_the_page_has_the_numbers_of_the_file_and_of_its_run(page):
     wanted = ("3 frames later than the next", "games learned from: 2", "games held out: 1", "| fox | 1,000 |",
-              f"held-out games | {HISTORY[1][1]:.4f}", "baseline majority", "does not rank play", "hours: 0.50",
+              f"held-out games | {HISTORY[1][1]:.4f}", "baseline majority", "does not rank play", "seconds: 1,800",
               "styles of players that it can be asked for: 2", "sha256:abc", "seed: 7")  # fmt: skip
     assert [word for word in wanted if word not in page] == []
 
@@ -100,7 +100,7 @@ def test_without_the_page_of_the_run_nothing_is_claimed_of_it(policy, tmp_path):
     (alone := tmp_path / "x_policy.safetensors").write_bytes(policy.read_bytes())
     assert main(["export", "card", str(alone), "--name", "y<b>`|\x1b[31m", "--quiet"]) == 0
     text = (tmp_path / "x_card" / card.README).read_text()
-    assert "# y?b?????31m\n" in text and "Characters" not in text and "hours: not known" in text
+    assert "# y?b?????31m\n" in text and "Characters" not in text and "seconds: not known" in text
 
 
 def test_letters_that_steer_a_page_or_a_terminal_are_taken_from_names():

@@ -136,6 +136,8 @@ def test_a_revision_is_what_it_was(standin, policy, tmp_path):
     repo.put({MODEL: b"other"})
     assert hub.offered(Place("you", "bot", first)).size_bytes == policy.stat().st_size
     assert hub.offered(Place("you", "bot")).size_bytes == 5
+    fetched = hub.fetch(hub.offered(Place("you", "bot", first)), tmp_path, take)
+    assert fetched.read_bytes() == policy.read_bytes(), "not the newest"
     with pytest.raises(ExphilError, match="no such revision"):
         hub.offered(Place("you", "bot", "nope"))
 

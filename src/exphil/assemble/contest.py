@@ -20,7 +20,7 @@ from exphil.assemble.backbones import BACKBONES
 from exphil.assemble.batches import loader, plan, sliced, walk
 from exphil.assemble.games import table
 from exphil.assemble.network import policy
-from exphil.assemble.playing import PLAYERS
+from exphil.assemble.playing import learned, player_of
 from exphil.assemble.training import optimizer, schedule, way
 from exphil.config.commands import COMMANDS
 from exphil.config.layers import Settings, jsonable, resolve
@@ -28,6 +28,7 @@ from exphil.config.option import options_by_name
 from exphil.data import baselines
 from exphil.data.corpus import Corpus
 from exphil.errors import ExphilError, OptionError, extra
+from exphil.features.players import Registry
 
 if TYPE_CHECKING:
     import torch
@@ -274,7 +275,7 @@ def build(wanted: Wanted, games: Games, seed: int) -> Built:
     order, updating = plan(asked, games.learned, seed), way(asked)
     batches = loader(asked, games.learned, sliced(asked, order, updating.ranks), presses, device)
     updates = wanted.updates or sum(order.steps(epoch) for epoch in range(asked["epochs"]))
-    held_out = walk(asked, games.held_out, presses, device)
+    held_out, known = walk(asked, games.held_out, presses, device), learned(asked, presses, Registry(0))
     some = curve_games(games.held_out)
     watched = held_out if some is games.held_out else walk(asked, some, presses, device)
     return Built(
@@ -286,7 +287,7 @@ def build(wanted: Wanted, games: Games, seed: int) -> Built:
         watched,
         updating,
         asked.feeding.gc_every,
-        {name: partial(PLAYERS[name], built, device, 1) for name in wanted.timed},
+        {name: partial(player_of, name, built, known, device) for name in wanted.timed},
     )
 
 

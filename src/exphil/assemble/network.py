@@ -72,12 +72,14 @@ def trained(file: PolicyFile, where: str) -> tuple[Settings, Policy]:
     """The options and the policy of a policy file.
 
     Raises:
-        PolicyError: it was trained with another feature table, or its weights do not fit its options.
+        PolicyError: it was trained with another feature table, or its weights do not fit its options or are no numbers.
     """
     settings = Settings.from_flat("train", file.config)
     check_fingerprint(table(settings), file.fingerprint, where)
     built = policy(settings, Codec.from_dict(file.actions))
     load_weights(built, file.weights, where)
+    if not all(bool(part.isfinite().all()) for part in file.weights.values()):
+        raise PolicyError("its weights hold numbers that are none", where, "train it anew, or take an earlier snapshot")
     return settings, built
 
 

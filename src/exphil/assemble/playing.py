@@ -57,6 +57,11 @@ PLAYERS: dict[str, Callable[[Policy, torch.device, int], Player]] = {"reference"
 """Who decides: a policy, the device it is on and the threads of one decision to a player."""
 
 
+def player_of(name: str, policy: Policy, learned: Learned, device: torch.device) -> Player:
+    """A policy as it is played, on one thread: in windows, if it learned from windows."""
+    return as_learned(PLAYERS[name](policy, device, 1), learned).player
+
+
 def playable(path: Path, player: str, device: str, threads: int | None) -> Playable:
     """A policy from a snapshot, a policy file or an exported graph (the last without torch).
 
@@ -107,16 +112,27 @@ def known_of(settings: Settings, file: PolicyFile, where: str) -> Learned:
     return learned(settings, Codec.from_dict(file.actions), known(file.players, where), name)
 
 
-def exported(path: Path, out: Path, *, with_players: bool = True) -> Learned:
+def learned_in(path: Path) -> Learned:
+    """What an agent must know of the policy in a snapshot, a policy file or an exported graph.
+
+    Raises:
+        ExphilError: the file cannot be used.
+    """
+    if path.suffix == GRAPH:
+        return from_graph(path).learned
+    from exphil.train import checkpoint
+
+    file = checkpoint.load_policy(path)
+    return known_of(Settings.from_flat("train", file.config), file, str(path))
+
+
+def exported(path: Path, out: Path, *, with_players: bool = True) -> None:
     """Write the graph of a snapshot's or policy file's policy, with all that playing needs.
 
     Args:
         path: The snapshot or policy file.
         out: The graph.
         with_players: Also the connect codes or tags of the players whose styles it knows.
-
-    Returns:
-        What an agent must know of it, players and all.
 
     Raises:
         ExphilError: the policy cannot be used, the graph cannot be written, or a library is not installed.
@@ -131,7 +147,6 @@ def exported(path: Path, out: Path, *, with_players: bool = True) -> Learned:
     found = known_of(settings, file, str(path))
     told = found if with_players else replace(found, players=Registry(0))
     export(network, out, {"learned": told.as_dict()})
-    return found
 
 
 def manner(settings: Settings) -> Manner:

@@ -1,9 +1,9 @@
 """The policy that a run learns from beside the players: what ``--teacher`` names, and whether it fits the run.
 
 Teacher and student may differ in everything but what they see, when they answer and what they press: the student takes
-these over where nobody asked for others. What can go wrong: a file that cannot be read, something that was asked for
-and differs, and on resuming another teacher than the run had. The teacher is read whenever it is needed; a run's files
-hold its path and a hash of its weights.
+these over where nobody asked for others, and seed and split too, so that of the same files the same are held out. What
+can go wrong: a file that cannot be read, something that was asked for and differs, and on resuming another teacher than
+the run had. The teacher is read whenever it is needed; a run's files hold its path and a hash of its weights.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 DIGEST = "teacher_digest"
 """What the page of a run calls the hash of its teacher's weights."""
 SEEN = (*options_by_name((Features,)), "learn_player_styles", "player_mode")
+SPLIT = ("seed", "val_split")
+"""What decides which of the same files are held out: taken over, so that teacher and student hold out the same."""
 TOGETHER = (tuple(options_by_name((Actions,))), tuple(options_by_name((Delay, Delays))))
 """Options that say one thing together: asking for one of them asks for all."""
 
@@ -76,7 +78,7 @@ def taught(settings: Settings, snapshot: Mapping[str, Any] | None) -> Settings:
 
 def _following(settings: Settings, found: PolicyFile) -> Settings:
     then = Settings.from_flat("train", found.config)
-    free = [name for name in SEEN if not _asked(settings, name)]
+    free = [name for name in (*SEEN, *(SPLIT if then["val_split"] else ())) if not _asked(settings, name)]
     free += [name for group in TOGETHER if not any(_asked(settings, name) for name in group) for name in group]
     new = {name: then[name] for name in free if then[name] != settings[name]}
     return settings.changed(jsonable(new), f"of --teacher {settings.teacher.teacher}")

@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from exphil.assemble.playing import GRAPH, exported, playable
-from exphil.cli.shown.drawing import shown_bytes
+from exphil.cli.shown.drawing import many, shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
-from exphil.errors import OutputError
+from exphil.errors import OutputError, extra
 from exphil.files import check_writable, write
 from exphil.models.graph import check_seal
 from exphil.train.runfiles import POLICY
@@ -21,8 +21,8 @@ FRAMES, SEED = 300, 0
 CLOSE, ALIKE = 1e-4, 0.999
 """What a graph in float32 keeps within: nats of a component's log-probability, and the share of equal actions."""
 FIX = "choose another --output"
-COLUMNS = ("graph", "size", "log-probability off by at most", "same action %", "same component %", "ms a decision")
-NOTE = f"{FRAMES} made-up frames, one after the other, always the likeliest action, beside torch ({{ms:.3f}} ms)"
+COLUMNS = ("graph", "size", "off by at most", "same actions", "same parts", "ms a decision")
+NOTE = f"{FRAMES} made-up frames, always the likeliest action, beside torch ({{ms:.3f}} ms a decision)"
 
 
 def run(settings: Settings, policy: Path) -> int:
@@ -33,6 +33,8 @@ def run(settings: Settings, policy: Path) -> int:
     terminal, int8 = Terminal.of(settings), settings.graph.int8
     place = _place(policy, settings.written.output, int8)
     _check(place)
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        extra(module, "export", "writing a policy as a graph")
     reference, learned = playable(policy, "reference", "cpu", 1)
     rows = made_up(learned.table, FRAMES, SEED)
     with TemporaryDirectory() as folder:
@@ -63,6 +65,8 @@ def run(settings: Settings, policy: Path) -> int:
     if found[0].log_prob > CLOSE or found[0].actions < ALIKE:
         much = f"{CLOSE:g} nats and {1 - ALIKE:.1%} of the actions"
         terminal.warn(f"the graph differs from torch by more than {much}: compare them on your own games before use")
+    if learned.players.players:
+        terminal.warn(f"the graph names {many(len(learned.players.players), 'player')} whose styles it knows")
     terminal.say(f"{done}: {place}, {shown_bytes(sizes[-1])}; docs/export.md says what enters and leaves it")
     return 0
 

@@ -9,21 +9,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from exphil import assemble
-from exphil.cli.shown.drawing import shown_bytes
+from exphil.cli.shown.drawing import many, shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
-from exphil.errors import OutputError, PolicyError
+from exphil.errors import OutputError, extra
 from exphil.files import check_writable, write
 from exphil.game.frames import Lacks
-from exphil.play.entry import RUN, entry, is_entry, zipped
-from exphil.play.learned import Learned
+from exphil.play.entry import REQUIREMENTS, RUN, entry, is_entry, zipped
 from exphil.play.playable import from_graph
-from exphil.play.umi import DELAYS, delay_of, names
+from exphil.play.umi import DELAYS, delay_of, named, names
 from exphil.train.runfiles import POLICY
 
 FIX = "choose another --output"
 UNSEEN = {Lacks.STADIUM: "the form of Pokemon Stadium", Lacks.WHISPY: "Whispy's wind"}
-CHECK = f"to check it: unzip it, pip install -r requirements.txt, then umi-conform --cmd 'python {RUN}' --realtime"
+CHECK = "unzip {place} -d entry && cd entry && pip install -r {needs} && umi-conform --cmd 'python {run}' --realtime"
 
 
 def run(settings: Settings, policy: Path) -> int:
@@ -31,11 +30,13 @@ def run(settings: Settings, policy: Path) -> int:
     terminal = Terminal.of(settings)
     place = _place(policy, settings.written.output)
     _check(place)
-    graph, learned = _graph(policy)
+    for module in ("umi", "onnxruntime", *(() if policy.suffix == assemble.GRAPH else ("onnx", "onnxscript"))):
+        extra(module, "export,umi", "an entry for UMI")
+    learned = assemble.learned_in(policy)
     delay = delay_of(learned, assemble.asked_delay(settings))
-    name, characters = settings.name.name or learned.name, names(settings.characters.characters)
+    name, characters = named(settings.name.name or learned.name), names(settings.characters.characters)
     style, manner = assemble.style(learned, settings.playing.style), assemble.manner(settings)
-    files = entry(graph, name=name, characters=characters, delay=delay, manner=manner, style=style)
+    files = entry(_graph(policy), name=name, characters=characters, delay=delay, manner=manner, style=style)
     content, done = zipped(files), "replaced" if place.exists() else "written"
     write(place, lambda file: file.write(content), FIX)
     sizes = {file: len(held) for file, held in files.items()}
@@ -48,45 +49,45 @@ def run(settings: Settings, policy: Path) -> int:
         rows = [(file, shown_bytes(size)) for file, size in sizes.items() if file not in ours]
         rows.append((f"exphil/ ({len(ours)} files)", shown_bytes(sum(sizes[file] for file in ours))))
         terminal.table(f"{place}", ("file", "size"), rows)
-    who = characters if isinstance(characters, str) else ", ".join(characters)
-    terminal.say(f"{done}: {place}, {shown_bytes(len(content))}; {name} plays {who}, {delay} frames late")
-    _leaderboard(terminal, learned, delay)
-    terminal.say(CHECK)
-    return 0
-
-
-def _leaderboard(terminal: Terminal, learned: Learned, delay: int) -> None:
-    if delay in DELAYS:
-        terminal.say(f"for the leaderboard of delay {delay}")
-    else:
-        fix = "train with --frame-delay 18 or 21 for the others"
-        terminal.say(f"for the imitation leaderboard only: the others play at delay 18 or 21; {fix}")
+    who = "all characters" if isinstance(characters, str) else ", ".join(characters)
+    terminal.say(f"{done}: {place}, {shown_bytes(len(content))}; {name} plays {who}, {_board(delay)}")
+    known = len(learned.players.players)
+    if known and policy.suffix == assemble.GRAPH:
+        what = f"the graph names {many(known, 'player')} whose styles it knows, and so does the entry"
+        terminal.warn(f"{what}: made of the policy file it names none")
     unseen = [says for bit, says in UNSEEN.items() if bit in learned.table.needed]
     if unseen:
         what = f"the policy learned to look at {' and '.join(unseen)}, which UMI does not show"
         terminal.warn(f"{what}: it will see zeros there; train with --umi-safe")
+    terminal.say("to check it:")
+    terminal.say(CHECK.format(place=place, needs=REQUIREMENTS, run=RUN), whole=True)
+    return 0
 
 
-def _graph(policy: Path) -> tuple[bytes, Learned]:
-    """The exported policy and what must be known of it."""
+def _board(delay: int) -> str:
+    """Where an entry can be entered."""
+    if delay in DELAYS:
+        return f"delay {delay}: for the leaderboard of delay {delay}"
+    return f"delay {delay}: for the imitation leaderboard alone (the others are of delay {DELAYS[0]} and {DELAYS[1]})"
+
+
+def _graph(policy: Path) -> bytes:
+    """The exported policy; a style is a number there, so no player is named."""
     with TemporaryDirectory() as folder:
-        path, learned = policy, None
+        path = policy
         if policy.suffix != assemble.GRAPH:
             path = Path(folder) / f"policy{assemble.GRAPH}"
-            learned = assemble.exported(policy, path, with_players=False)  # a style is a number there
-        read = from_graph(path).learned  # it will have to be read there, so it is read here
-        try:
-            return path.read_bytes(), learned or read
-        except OSError as error:
-            raise PolicyError(f"cannot be read ({error.strerror})", str(path)) from None
+            assemble.exported(policy, path, with_players=False)
+        from_graph(path)  # it will have to be read there, so it is read here
+        return path.read_bytes()
 
 
 def _place(policy: Path, output: Path | None) -> Path:
     """Where the zip goes: beside the policy under its name, in the folder that was named, or exactly there."""
-    named = f"{policy.name.removesuffix(POLICY).removesuffix(policy.suffix)}_umi.zip"
+    own = f"{policy.name.removesuffix(POLICY).removesuffix(policy.suffix)}_umi.zip"
     if output is None:
-        return policy.with_name(named)
-    return output / named if output.is_dir() else output
+        return policy.with_name(own)
+    return output / own if output.is_dir() else output
 
 
 def _check(place: Path) -> None:

@@ -132,7 +132,8 @@ def _function(name: str, command: Command) -> Callable[..., tuple[str, dict[str,
     panels = {title: Group(title, sort_key=at) for at, title in enumerate(titles)}
     for group in command.groups:
         for option in options_of(group):
-            parameters.extend(_parameters(option, panels[getattr(group, "title", group.__name__)]))
+            panel = panels[getattr(group, "title", group.__name__)]
+            parameters.extend(_parameters(option, panel, command.says.get(option.name)))
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return call
 
@@ -141,11 +142,11 @@ def _positional(word: Positional, text: str) -> Path | str:
     return Path(text).expanduser() if word.kind is Path else text
 
 
-def _parameters(option: Option, panel: Group) -> list[inspect.Parameter]:
+def _parameters(option: Option, panel: Group, says: str | None) -> list[inspect.Parameter]:
     """The option itself and each flag that sets it to a constant; values stay text."""
-    help_ = option.help + (f" (variable {option.env})" if option.env else "")
+    help_ = (says or option.help) + (f" (variable {option.env})" if option.env else "")
     names = (option.flag, *option.aliases)
-    shown = option.text(option.default) if option.default not in (None, ()) else False
+    shown = option.text(option.default) if option.default not in (None, ()) and says is None else False
     rule = Parameter(name=names, help=help_, group=panel, show_default=shown)
     if option.kind is bool:
         negative = "--no-" + option.flag[2:]

@@ -30,6 +30,9 @@ def _loaded(settings: Settings, policy: Path) -> Playable:
     if policy.suffix == assemble.GRAPH and settings.given("player") and wanted != "fast":
         what = "an exported policy is a graph, which the fast player plays"
         raise OptionError(what, settings.sources["player"], "--player fast, or name the policy file it was made of")
+    if policy.suffix == assemble.GRAPH and machine.device not in ("auto", "cpu"):
+        what = "an exported policy is played on the processor"
+        raise OptionError(what, settings.sources["device"], "drop --device, or name the policy file")
     found = assemble.playable(policy, wanted, machine.device, machine.threads)
     if backbone not in (None, found.learned.backbone):
         what = f"the network of the policy is {found.learned.backbone}, not {backbone}"
@@ -49,8 +52,8 @@ def _umi(settings: Settings, policy: Path) -> int:
     delay = umi.delay_of(learned, assemble.asked_delay(settings))
     seed = secrets.randbits(31) if settings.seed.seed is None else settings.seed.seed
     manner, style = assemble.manner(settings), assemble.style(learned, settings.playing.style)
-    name, characters = settings.name.name or learned.name, umi.names(settings.characters.characters)
-    terminal.say(f"{name}: {learned.backbone}, answers {told.answers([delay])}, seed {seed}; waiting at {where}")
+    name, characters = umi.named(settings.name.name or learned.name), umi.names(settings.characters.characters)
+    terminal.say(f"{name}: {learned.backbone}, answers {told.answers([delay])}, seed {seed}; connecting to {where}")
     played = umi.serve(
         lambda session: umi.Desk(player, learned, session, manner, style, seed),
         where,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from exphil.config.groups import (
@@ -96,12 +97,14 @@ class Command:
         groups: The groups of its options.
         positionals: Its words.
         judged: Whether the rules look at its options; not where they are handed on to another command's.
+        says: What an option means here, where its own line tells of several commands; its default is then told there.
     """
 
     help: str
     groups: tuple[type, ...]
     positionals: tuple[Positional, ...] = ()
     judged: bool = True
+    says: Mapping[str, str] = field(default_factory=dict)
 
     def option_names(self) -> tuple[str, ...]:
         """The options of this command in the order of the help page."""
@@ -157,6 +160,10 @@ TRAIN = (
     ),
     *(Quiet, Verbose),
 )
+AT_UMI = "frames that answers come late (default: 18 if the policy learned that, else 21, else the most)"
+PLAYS = "characters that it plays (default: all)"
+LIKE = "the player it is to play like (default: nobody in particular)"
+BESIDE = "(default: beside the policy, under its name)"
 MODEL = Positional("model", "a run's name, its snapshot or its policy file", str)
 POLICY = Positional("policy", "snapshot or policy file")
 PLAYABLE = Positional("policy", "snapshot, policy file, or what exphil export onnx wrote")
@@ -174,6 +181,7 @@ COMMANDS: dict[str, Command] = {
             *(Playing, Delay, Machine, Readers, Quiet, Verbose, Output),
         ),
         (POLICY,),
+        says={"frame_delay": "frames that answers come late (default: all that the policy learned)"},
     ),
     "demo": Command(
         "Train a small policy on a few replays and show what it does.",
@@ -302,24 +310,42 @@ COMMANDS: dict[str, Command] = {
             *(Output,),
         ),
         (PLAYABLE,),
+        says={
+            "frame_delay": AT_UMI,
+            "characters": PLAYS,
+            "style": LIKE,
+            "name": "name of the bot (default: that of the policy)",
+        },
     ),
     "export onnx": Command(
-        "Write a policy as a graph that onnxruntime plays without torch.", (Graph, Written, Quiet, Output), (POLICY,)
+        "Write a policy as a graph that onnxruntime plays without torch.",
+        (Graph, Written, Quiet, Output),
+        (POLICY,),
+        says={"output": f"file or folder to write {BESIDE}"},
     ),
     "export umi": Command(
         "Write a policy as an entry for the Computer Melee Championship (UMI): a zip to upload.",
         (Name, Characters, Delay, Playing, Deciding, Written, Quiet, Output),
-        (POLICY,),
+        (PLAYABLE,),
+        says={
+            "frame_delay": AT_UMI,
+            "characters": PLAYS,
+            "style": LIKE,
+            "name": "name of the bot (default: that of the policy)",
+            "output": f"zip to write, or a folder for it {BESIDE}",
+        },
     ),
     "export card": Command(
         "Write a policy as a folder to share: weights, config, and a page that says what it is.",
         (Name, Written, Quiet, Output),
         (POLICY,),
+        says={"name": "name of the policy (default: its own)", "output": f"folder to write {BESIDE}"},
     ),
     "push": Command(
         "Share a policy on the Hugging Face hub.",
         (Name, Sharing, Quiet, Output),
         (POLICY, Positional("place", "where to: hf:USER/NAME", str)),
+        says={"name": "name of the policy on its page (default: its own)"},
     ),
     "pull": Command(
         "Fetch a policy that somebody shared.",
@@ -327,7 +353,7 @@ COMMANDS: dict[str, Command] = {
         (Positional("place", "where from: hf:USER/NAME, or hf:USER/NAME@REVISION", str),),
     ),
     "doctor": Command(
-        "Say what this machine can do, what is missing and what helps.",
+        "Say what this machine can do, what is missing and what helps; exit code 1 when something will not work.",
         (Data, Examined, CheckpointsDir, CacheDir, Machine, Quiet, Output),
     ),
     "registry list": Command("List the registered runs.", (CheckpointsDir, Order, Tagged, Quiet, Output)),

@@ -231,8 +231,17 @@ def _held_out_follows_early_stopping(settings: Settings) -> Derived | Problem | 
     return Derived({"val_split": 0.1}, "implied by --early-stopping", notice)
 
 
+def _distilling_needs_a_teacher(settings: Settings) -> Problem | None:
+    if settings.command != "distill" or settings["teacher"] is not None or settings["resume"] is not None:
+        return None
+    fix = "--teacher FILE names a policy file, or a snapshot; exphil train learns without a teacher"
+    return Problem("error", "distill learns from a teacher, and none was named", fix)
+
+
 def _held_out_follows_distilling(settings: Settings) -> Derived | None:
     if settings.command != "distill" or settings["resume"] is not None or settings.given("val_split"):
+        return None
+    if settings["teacher"] is None:
         return None
     notice = "distill compares teacher and student on held-out games: --val-split 0.1 is implied"
     return Derived({"val_split": 0.1}, "implied by distill", notice)
@@ -338,6 +347,7 @@ RULES: tuple[Rule, ...] = (
         ("cache_embeddings", "cache_augmented", "stream_chunk_size", "stream_chunk_frames"),
         _embeddings_are_not_streamed,
     ),
+    Rule(("teacher", "resume"), _distilling_needs_a_teacher),
     Rule(("teacher", "val_split", "resume"), _held_out_follows_distilling),
     Rule(("early_stopping", "val_split", "resume"), _held_out_follows_early_stopping),
     Rule(("keep_best", "save_every"), _snapshots_follow_keep_best),

@@ -39,7 +39,7 @@ def spelled_temperature(text: str) -> str:
     except ValueError:
         temperature = math.nan
     if not 0 <= temperature <= HIGHEST:
-        raise OptionError(f"'{text}' has no temperature from 0 to {HIGHEST:g}", fix=f"for example {name}=0.7")
+        raise OptionError(f"'{text}' is no temperature from 0 to {HIGHEST:g}", fix=f"for example {name}=0.7")
     return f"{name}={temperature:g}"
 
 

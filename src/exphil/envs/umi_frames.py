@@ -84,8 +84,8 @@ _MOVES = {Stage.POKEMON_STADIUM: Lacks.STADIUM, Stage.DREAM_LAND: Lacks.WHISPY}
 _STAGES = tuple(stage_from_memory(number) for number in range(256))
 _STAGE = np.array([stage or 0 for stage in _STAGES], np.int16)
 _LACKS = np.array([_MOVES.get(stage, 0) if stage else 0 for stage in _STAGES], np.int16)
-_SIDE = np.array([1, -1, 0], np.int8)
-"""By owner: 0 the bot, 1 its opponent, -1 nobody."""
+_SIDE = np.array([1, -1, *[0] * 254], np.int8)
+"""By the byte of an owner: 0 the bot, 1 its opponent, 255 (which is -1) and whatever else nobody."""
 
 
 class _Layout(NamedTuple):
@@ -135,7 +135,7 @@ def game(frames: NDArray[np.void], places: Ints | None = None) -> Game:
     floats[:, at.to_sticks] = _STICK[_steps(raw.take(at.sticks, 1), 2 * STICK_STEPS)]
     floats[:, at.to_shoulder] = _DEPTH[buttons, _steps(raw.take(at.shoulder, 1), TRIGGER_STEPS)]
     if found.items.exists.any():
-        found.items.owner[...] = _SIDE[raw.take(at.owner, 1).view(np.int8)] * found.items.exists
+        found.items.owner[...] = _SIDE[raw.take(at.owner, 1)] * found.items.exists
         if places is not None:
             _move_items(found, places)
     return found

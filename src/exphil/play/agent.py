@@ -84,7 +84,8 @@ class Manner(NamedTuple):
     Attributes:
         temperature: ``(13,)``: what the log-odds of each component are divided by before drawing; 1 draws as learned,
             0 takes the likeliest.
-        press_threshold: A button that is not held is pressed when it is at least this likely; None draws it.
+        press_threshold: A button that is not held is pressed when it was learned to be at least this likely, whatever
+            the temperature; None draws it.
         release_threshold: A held button is released when holding it is less likely than this.
         action_repeat: Frames that every decision is kept.
     """
@@ -105,7 +106,7 @@ class Decision(NamedTuple):
     Attributes:
         controllers: Shape ``(E,)``: what is pressed now, through the delay line.
         actions: int64 ``(E, 13)``: what was decided now, or is kept.
-        log_probs: float32 ``(E, 13)``: of what was decided, as learned (whatever the manner); 0 where it is kept.
+        log_probs: float32 ``(E, 13)``: of these actions when they were decided, as learned, whatever the manner.
     """
 
     controllers: Controller
@@ -169,6 +170,7 @@ class Agent:
         self._seen = np.zeros((games, self._earlier, NUM_COMPONENTS), np.float32)
         self._shown = np.zeros(games, np.int64)
         self._kept = np.zeros((games, NUM_COMPONENTS), np.int64)
+        self._kept_log_probs = np.zeros((games, NUM_COMPONENTS), np.float32)
         self._draws = _Draws(seed, games, manner)
         self._repeat, self._delay = manner.action_repeat, total
 
@@ -176,7 +178,7 @@ class Agent:
         """See a frame, decide, press.
 
         Args:
-            frame: Of E games.
+            frame: Of E games, at least one.
             rows: ``(E,)``: which of the agent's games they are; None are all, in order.
         """
         at: Rows = ALL if rows is None else rows
@@ -186,6 +188,8 @@ class Agent:
             self._forget(np.flatnonzero(frame.is_first) if rows is None else rows[frame.is_first])
         shown = self._shown[at]
         floats, ids = self._table.encode(seen, self._recent(seen, at))
+        if not np.isfinite(floats).all():  # what is no number would stay in the state for the rest of the game
+            floats = np.nan_to_num(floats)
         held = floats[:, self._table.held][:, :NUM_BUTTONS]
         uniform = self._draws.uniform(range(len(shown)) if rows is None else rows.tolist(), held)
         state = self._state if rows is None else self._player.take(self._state, rows)
@@ -207,7 +211,8 @@ class Agent:
             return act.action, act.log_prob
         anew = (shown % self._repeat == 0)[:, None]
         self._kept[at] = np.where(anew, act.action, self._kept[at])
-        return self._kept[at].copy(), np.where(anew, act.log_prob, np.float32(0))
+        self._kept_log_probs[at] = np.where(anew, act.log_prob, self._kept_log_probs[at])
+        return self._kept[at].copy(), self._kept_log_probs[at].copy()
 
     def _forget(self, rows: NDArray[np.int64]) -> None:
         """Another game begins in some rows: nothing was held there."""
@@ -232,6 +237,8 @@ class _Draws:
 
     def __init__(self, seed: int, games: int, manner: Manner) -> None:
         temperature = np.array(manner.temperature)
+        if manner.press_threshold is not None:  # thresholds are compared with what was learned
+            temperature[:NUM_BUTTONS] = 1
         self._seed, self._likeliest = seed, temperature == 0
         self._generators: list[np.random.Generator | None] = [None] * games
         self._begun = [0] * games

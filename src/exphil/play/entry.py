@@ -2,8 +2,8 @@
 
 An exported graph and what it declares enter, the zip's bytes leave: ``run.py`` (a direct subclass of ``umi.Bot``, whose
 name, characters and delay are plain values, as the arena reads them from the code), ``requirements.txt`` with exact
-versions, ``policy.onnx``, and those files of exphil that ``run.py`` imports, found by reading imports. It
-plays without torch, without a network and without writing anything, from any folder. The same policy gives the same
+versions, a ``README.md``, ``policy.onnx``, and those files of exphil that ``run.py`` imports, found by reading imports.
+It plays without torch, without a network and without writing anything, from any folder. The same policy gives the same
 bytes.
 
 What can go wrong: a library whose version is to be named is not installed (``ExphilError``).
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import io
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -22,12 +23,13 @@ from string import Template
 import exphil
 from exphil.errors import ExphilError
 from exphil.play.agent import Manner
+from exphil.play.licence import LICENCE
 
 START = ("exphil.play.agent", "exphil.play.playable", "exphil.play.umi")
 """What an entry's program imports of exphil."""
 MARK = "written by exphil"
 """Stands in the first line of every entry's ``run.py``."""
-RUN, GRAPH, REQUIREMENTS = "run.py", "policy.onnx", "requirements.txt"
+RUN, GRAPH, REQUIREMENTS, README, LICENSE = "run.py", "policy.onnx", "requirements.txt", "README.md", "exphil/LICENSE"
 _NEEDED = {"umi-melee": "umi", "numpy": "umi", "onnxruntime": "export"}
 """Libraries of an entry, and the extra that brings them."""
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
@@ -79,6 +81,17 @@ if __name__ == "__main__":
 ''')
 
 
+_ABOUT = Template("""\
+# $name
+
+A bot for the Computer Melee Championship (UMI): `pip install -r $requirements`, then `python $run`; UMI_SOCKET names
+the arena. It plays $characters at delay $delay, on the processor, needs no network and writes nothing. Tried with
+Python $python.
+
+`$graph` is a policy trained with exphil; `exphil/` is the part of exphil $version that plays it (MIT, see `$license`).
+""")
+
+
 def entry(
     graph: bytes,
     *,
@@ -105,7 +118,13 @@ def entry(
     words = {key: repr(value) for key, value in values.items()}
     program = _PROGRAM.substitute(words, mark=MARK, version=exphil.__version__, graph=GRAPH)
     pinned = "".join(f"{library}=={_version(library, extra)}\n" for library, extra in _NEEDED.items())
-    files = {RUN: program.encode(), REQUIREMENTS: pinned.encode(), GRAPH: graph}
+    who = "all characters" if isinstance(characters, str) else ", ".join(characters)
+    about = _ABOUT.substitute(
+        {"name": name, "characters": who, "delay": delay, "python": ".".join(map(str, sys.version_info[:2]))},
+        requirements=REQUIREMENTS, run=RUN, graph=GRAPH, license=LICENSE, version=exphil.__version__,
+    )  # fmt: skip
+    files = {RUN: program.encode(), REQUIREMENTS: pinned.encode(), README: about.encode(), GRAPH: graph}
+    files[LICENSE] = LICENCE.encode()
     for module in sorted(needed(*START)):
         path = _file(module)
         files[f"exphil/{path.relative_to(_PACKAGE).as_posix()}"] = path.read_bytes()

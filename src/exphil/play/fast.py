@@ -195,6 +195,9 @@ class _Desk:
             self.binding.bind_ortvalue_output(name, value)
 
 
+_WORDS = {"fingerprint": str, "actions": dict, "config": dict, "fresh": dict}
+
+
 def _opened(runtime: Any, path: Path, options: Any) -> tuple[Any, dict[str, Any]]:
     """The session and what its writer said."""
     where, fix = str(path), "an exported policy is what exphil export onnx writes"
@@ -206,10 +209,13 @@ def _opened(runtime: Any, path: Path, options: Any) -> tuple[Any, dict[str, Any]
         check_seal(graph)
         session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         words = json.loads(session.get_modelmeta().custom_metadata_map[ABOUT])
+        written = words["format"]
+        if written == FORMAT and not all(isinstance(words[name], kind) for name, kind in _WORDS.items()):
+            raise TypeError("words of another kind")
     except Exception as error:  # a damaged file can raise anything here
         raise PolicyError("not a policy exported by exphil, or damaged", where, fix) from error
-    if words["format"] != FORMAT:
-        what = f"written in format {words['format']}; this exphil reads format {FORMAT}"
+    if written != FORMAT:
+        what = f"written in format {written}; this exphil reads format {FORMAT}"
         raise PolicyError(what, where, "export the policy anew with this exphil")
     return session, words
 

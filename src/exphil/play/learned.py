@@ -15,6 +15,8 @@ from exphil.features.action import Codec
 from exphil.features.observation import Table
 from exphil.features.players import Registry
 
+_WIDEST = 4095  # frames of a window, as --window-size has it
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -71,19 +73,26 @@ class Learned:
             PolicyError: it is something else.
         """
         try:
-            low, high = words["delays"]
+            low, high = map(int, words["delays"])
+            table, window = Table(**words["table"]), words["window"]
+            if not 0 <= low <= high <= table.max_delay or not _is_window(window):
+                raise ValueError("delays or a window that cannot be")
             return Learned(
-                Table(**words["table"]),
+                table,
                 Codec.from_dict(words["actions"]),
-                (int(low), int(high)),
+                (low, high),
                 Registry.from_dict(words["players"], where),
-                words["window"],
+                window,
                 str(words["name"]),
                 str(words["backbone"]),
             )
         except (ExphilError, LookupError, TypeError, ValueError) as error:
             what = "does not say what an agent must know of it, or says it in another way"
             raise PolicyError(what, where, "export the policy anew with this exphil") from error
+
+
+def _is_window(window: Any) -> bool:
+    return window is None or (isinstance(window, int) and not isinstance(window, bool) and 1 <= window <= _WIDEST)
 
 
 def delay_among(delays: tuple[int, int], wanted: int) -> int:

@@ -54,6 +54,7 @@ SILENCE_S = 600.0
 """How long an arena may say nothing: between two games of a tournament it can take minutes."""
 _BITS = np.array(BUTTONS, np.int16)
 _MOST_GAMES = 1 << 16
+_LONGEST_NAME = 64
 
 
 class Session(NamedTuple):
@@ -85,6 +86,17 @@ def names(wanted: Sequence[str]) -> str | tuple[str, ...]:
         OptionError: for an unknown name, with the nearest known one.
     """
     return tuple(sorted({CHARACTERS[character(name)] for name in wanted})) if wanted else ALL
+
+
+def named(name: str) -> str:
+    """The name of a bot, if it can be one.
+
+    Raises:
+        OptionError: it is longer than 64 letters, or holds some that cannot be printed.
+    """
+    if not name.isprintable() or not 0 < len(name.strip()) <= _LONGEST_NAME:
+        raise OptionError("no name of a bot", "--name", f"1 to {_LONGEST_NAME} letters that can be printed")
+    return name
 
 
 def delay_of(learned: Learned, wanted: int | None) -> int:

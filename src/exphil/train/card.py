@@ -109,7 +109,7 @@ def told_of(said: Described, places: Sequence[str]) -> tuple[int, list[str]]:
 
 def _is_place(value: Any) -> bool:
     """Whether a value says more of a machine than a name does."""
-    return isinstance(value, str) and bool(re.match(r"[/\\~]|[A-Za-z]:|\.\.", value))
+    return isinstance(value, str) and bool(re.match(r"[/\\~]|[A-Za-z]:|file:|.*(home|Users)[/\\]", value))
 
 
 def save(folder: Path, policy: Path, said: Described, facts: Facts) -> list[Path]:
@@ -253,10 +253,9 @@ def _what(said: Described, facts: Facts) -> list[str]:
 
 
 def _use(facts: Facts) -> list[str]:
-    file, fetch = MODEL, []
-    if facts.place:
-        file = f"checkpoints/{file_name(facts.place)}"
-        fetch = ['pip install "exphil[hub]"', f"exphil pull hf:{facts.place}"]
+    place = facts.place or "USER/NAME"
+    file = f"checkpoints/{file_name(place)}"
+    fetch = ['pip install "exphil[hub]"', f"exphil pull hf:{place}"]
     lines = [
         f"exphil info {file}",
         f"exphil evaluate {file} --replays replays",
@@ -275,8 +274,7 @@ def _data(said: Described, page: Mapping[str, Any]) -> list[str]:
     told = {
         "games learned from": f"{len(learned):,}",
         "games held out": f"{len(held_out):,}",
-        "decisions learned from, over all epochs": _number(said.training.get("frames")),
-        "decisions learned from, each once": _number(page.get("training_frames")),
+        "decisions learned from": _number(page.get("training_frames")),
         "decisions held out": _number(page.get("validation_frames")),
         "hash over the digests of the games learned from": "sha256:" + _digest(learned),
         "hash over names and contents of all replay files": page.get("replay_manifest_hash", "not known"),
@@ -327,6 +325,9 @@ def _predicts(losses: Mapping[str, Any]) -> list[str]:
     return [
         *table,
         "",
+        "The baselines look at nothing; theirs are the games it learned from. `exphil evaluate` measures it and",
+        "them on the same games.",
+        "",
         "Less is better. Validation loss does not rank play: how well people are predicted says little about how well",
         "a policy plays. How well this one plays is not known from its file.",
     ]
@@ -334,11 +335,11 @@ def _predicts(losses: Mapping[str, Any]) -> list[str]:
 
 def _training(said: Described, facts: Facts) -> list[str]:
     words, page = said.training, facts.page
-    hours = page.get("total_time_seconds")
+    seconds = page.get("total_time_seconds")
     told = {
         "epochs": f"{_number(words.get('epochs_done'))} of {_number(facts.options.get('epochs'))}",
         "updates": _number(words.get("updates")),
-        "hours": f"{hours / 3600:.2f}" if isinstance(hours, (int, float)) else "not known",
+        "seconds": f"{seconds:,.0f}" if isinstance(seconds, (int, float)) else "not known",
         "seed": words.get("seed"),
         "exphil": page.get("exphil_version", "version not known"),
     }

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from exphil.errors import PolicyError
 from exphil.files import write
-from exphil.train.runfiles import OTHER_PLACE
+from exphil.train.runfiles import OTHER_PLACE, what_a_policy_is
 
 FORMAT = 1
 DTYPES = {
@@ -192,11 +192,9 @@ def load_policy(path: Path) -> PolicyFile:
         words = json.loads(metadata["exphil"])
         return _policy_file(weights, words)
     except OSError as error:
-        raise PolicyError(f"cannot be read ({error.strerror})", where) from None
+        raise PolicyError(f"cannot be read ({error.strerror})", where, what_a_policy_is(path)) from None
     except (SafetensorError, LookupError, ValueError, TypeError, RecursionError) as error:
-        raise PolicyError(
-            "not a policy file, or damaged", where, "a policy is the NAME_policy.safetensors that exphil train writes"
-        ) from error
+        raise PolicyError("not a policy file, or damaged", where, what_a_policy_is(path)) from error
 
 
 def _policy_file(weights: Any, words: Any) -> PolicyFile:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from exphil.errors import PolicyError
+from exphil.train.runfiles import what_a_policy_is
 
 _MOST_HEADER = 1 << 28  # bytes; the words of a policy that learned from a million games are 30 MB
-_WRITTEN = "a policy is the NAME_policy.safetensors that exphil train writes"
 _WORDS = ("config", "fingerprint", "baselines", "training")
 _SEATS = ("player_port", "dual_port", "train_character")
 _DELAYS = ("frame_delay", "frame_delay_augment", "frame_delay_min", "frame_delay_max")
@@ -125,9 +125,9 @@ def header(path: Path) -> Described:
             raise ValueError("cut off")
         return _described(words, shapes, end)
     except OSError as error:
-        raise PolicyError(f"cannot be read ({error.strerror})", str(path)) from None
+        raise PolicyError(f"cannot be read ({error.strerror})", str(path), what_a_policy_is(path)) from None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise PolicyError("not a policy file, or damaged", str(path), _WRITTEN) from error
+        raise PolicyError("not a policy file, or damaged", str(path), what_a_policy_is(path)) from error
 
 
 def read(path: Path) -> Described:
@@ -144,7 +144,7 @@ def read(path: Path) -> Described:
     try:
         return _described(words, shapes, sum(tensor.nbytes for tensor in file.weights.values()))
     except (ValueError, KeyError, TypeError) as error:
-        raise PolicyError("does not say what a policy says", str(path), _WRITTEN) from error
+        raise PolicyError("does not say what a policy says", str(path), what_a_policy_is(path)) from error
 
 
 def _described(words: Mapping[str, Any], shapes: dict[str, tuple[int, ...]], size_bytes: int) -> Described:

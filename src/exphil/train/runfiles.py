@@ -139,3 +139,10 @@ class RunFiles:
         for path in (path for files in (self, *map(self.variant, VARIANTS)) for path in files.own()):
             if path.exists():  # what is continued or never written over needs no copy
                 back_up(path, backups, OTHER_PLACE, keep=True)
+
+
+def what_a_policy_is(path: Path) -> str:
+    """What helps where a file is no policy file."""
+    if path.suffix == ".onnx":
+        return "exphil play, doctor and export umi take an exported policy; here the policy file that it was made of"
+    return "a policy is the NAME_policy.safetensors that exphil train writes; exphil list names them"

@@ -40,7 +40,7 @@ def judge_extras(offered: Sequence[Requirement], found: Mapping[str, str | None]
         return Finding(
             "extras", WARNING, "; ".join([*said, *words]), f'make them whole:\npip install "exphil[{names}]"'
         )
-    remedy = 'what one of them brings, one line installs:\npip install "exphil[NAME]"' if without else ""
+    remedy = 'to install one of them:\npip install "exphil[NAME]"' if without else ""
     return Finding("extras", OK, "; ".join(words) or "none is offered", remedy)
 
 

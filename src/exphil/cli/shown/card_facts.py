@@ -8,15 +8,35 @@ from exphil import assemble
 from exphil.cli import info
 from exphil.cli.shown import network_page
 from exphil.cli.shown.info_page import option_text as text
-from exphil.config.groups import OPTIONS
+from exphil.config.groups import (
+    OPTIONS,
+    CacheDir,
+    CheckpointsDir,
+    Errors,
+    Feeding,
+    Keeping,
+    Machine,
+    Monitoring,
+    Name,
+    Profile,
+    Quiet,
+    Readers,
+    Run,
+    Saving,
+    Store,
+    Verbose,
+)
 from exphil.config.layers import Settings, jsonable
+from exphil.config.option import options_by_name
 from exphil.train import card
 from exphil.train.described import Described, read
 from exphil.train.runfiles import AVERAGE, POLICY
 
 PLACES = [name for name, option in OPTIONS.items() if option.kind is Path]
 """Options that hold paths."""
-_ASIDE = {"name", "seed", "epochs", "quiet", "verbose", "dry_run"}  # told elsewhere, or of no use to others
+_OF_THE_CALL = (Name, Saving, CheckpointsDir, CacheDir, Store, Keeping, Feeding, Errors, Machine, Readers, Run)
+_OF_NO_USE = frozenset(options_by_name((*_OF_THE_CALL, Monitoring, Profile, Quiet, Verbose)))  # to others
+_TOLD = {"seed", "epochs"}  # elsewhere on the page
 
 
 def about(policy: Path, whole: Path, name: str | None, place: str = "") -> tuple[Described, card.Facts]:
@@ -31,12 +51,8 @@ def about(policy: Path, whole: Path, name: str | None, place: str = "") -> tuple
     said = read(whole)
     settings = Settings.from_flat("train", said.config)
     layout, delays, network = assemble.table(settings), assemble.delays(settings), info.network(said)
-    kept = [each for each in said.config if _plain(each)]
-    rows = [
-        row
-        for row in info.changed(said.config)
-        if (each := row["option"][2:].replace("-", "_")) in kept and each not in _ASIDE
-    ]
+    kept = [each for each in said.config if _plain(each) and each not in _OF_NO_USE]
+    rows = [row for row in info.changed(said.config) if row["option"][2:].replace("-", "_") in kept]
     told = {each: str(network[each]) for each in ("sees", "presses", "answers")}
     return said, card.Facts(
         name=name or str(said.training.get("name") or stem(policy)),

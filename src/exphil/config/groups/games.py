@@ -72,7 +72,7 @@ class Characters:
     title: ClassVar[str] = "Data"
     characters: tuple[str, ...] = option(
         (),
-        "only games in which one of these characters plays; of an entry for UMI those that it plays (default: all)",
+        "only games in which one of these characters plays (default: all)",
         parse=_character,
         metavar="NAME,...",
     )

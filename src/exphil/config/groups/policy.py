@@ -96,8 +96,7 @@ class Delay:
     title: ClassVar[str] = "Delay"
     frame_delay: int = option(
         0,
-        "frames that answers come late; evaluate without it takes the delays that the policy learned, playing the "
-        "least that the world allows",
+        "frames that answers come late; commands that take a policy take what it learned",
         check=between(0, MAX_DELAY),
         aliases=("--delay",),
     )

@@ -33,9 +33,7 @@ class Name:
     """What it is called."""
 
     title: ClassVar[str] = "Saving"
-    name: str | None = option(
-        None, "name of the run (default: made from its time), or of an entry for UMI", check=plain_name
-    )
+    name: str | None = option(None, "name of the run (default: made from its time)", check=plain_name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +84,7 @@ class Machine:
     title: ClassVar[str] = "Running"
     device: str = option("auto", "where the network runs", choices=("auto", "cpu", "cuda", "mps"))
     threads: int | None = option(
-        None, "torch threads (default: the physical cores that this process may use)", check=at_least(1)
+        None, "torch threads (default: the physical cores that this process may use)", check=between(1, 1024)
     )
 
 
@@ -169,8 +167,7 @@ class Written:
     output: Path | None = option(
         None,
         "kmeans: file to write the centres to, as JSON whatever its name; benchmark: folder of its results and their "
-        "page (default: ./checkpoints); setup: file of the answers, for --config; export: file or folder to write "
-        "(default: beside the policy)",
+        "page (default: ./checkpoints); setup: file of the answers, for --config; export: file or folder to write",
         aliases=("--out",),
         metavar="PATH",
     )

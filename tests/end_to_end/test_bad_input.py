@@ -186,24 +186,6 @@ def test_missing_policy(one):
     ]
 
 
-def test_an_exported_policy_is_told_where_it_belongs(one):
-    (one / "a.onnx").write_bytes(b"graph")
-    for words in (("evaluate", "a.onnx"), ("info", "a.onnx"), ("export", "card", "a.onnx")):
-        assert "take an exported policy; here the policy file" in " ".join(errors(exphil(*words, cwd=one)))
-
-
-def test_weights_that_are_no_numbers_are_refused(one):
-    from exphil.train.checkpoint import load_policy, save_policy
-
-    assert exphil("train", "--replays", "one", "--name", "a", *SMALL, cwd=one).returncode == 0
-    file = load_policy(one / "checkpoints" / "a_policy.safetensors")
-    next(iter(file.weights.values())).fill_(float("nan"))
-    save_policy(one / "nan.safetensors", file)
-    for words in (("export", "onnx"), ("export", "umi"), ("export", "card"), ("evaluate",), ("play",)):
-        more = ["--socket", "x"] if words == ("play",) else []
-        assert "numbers that are none" in errors(exphil(*words, "nan.safetensors", *more, cwd=one))[0], words
-
-
 @pytest.mark.slow
 def test_a_resumed_run_stays_the_run_it_is(one, replays):
     assert exphil("train", "--replays", "one", "--name", "a", *SMALL, cwd=one).returncode == 0

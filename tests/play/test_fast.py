@@ -84,7 +84,7 @@ def check_that_they_agree(model, fast: FastPlayer, game: Game, draw: bool) -> No
     assert len(taken) > (100 if draw else 1)
 
 
-@pytest.mark.parametrize("draw", [True, False], ids=["drawn", "likeliest"])
+@pytest.mark.parametrize("draw", [pytest.param(True, marks=pytest.mark.slow), False], ids=["drawn", "likeliest"])
 def test_identical_uniforms_give_identical_actions(gru, game, draw):
     model, path = gru
     check_that_they_agree(model, FastPlayer(path), game, draw)

@@ -95,7 +95,7 @@ def again(snapshot, flags):
     return settings.changed({"name": snapshot["config"]["name"]}, "the run's")
 
 
-QUICK = ("gru lanes with dropout, adam", "gru lanes mirrored, muon", "mlp windows of many delays")
+QUICK = ("gru lanes mirrored, muon",)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_saved_policy_is_the_policy(options, corpus, files):
 LATE = {"temporal": True, "backbone": "gru", "frame_delay_augment": True, "frame_delay_max": "4"}
 
 
-@pytest.mark.parametrize("sticks", ["equal", "learned"])
+@pytest.mark.parametrize("sticks", [pytest.param("equal", marks=pytest.mark.slow), "learned"])
 def test_what_the_actions_stand_for_is_kept_in_the_files(options, corpus, files, tmp_path, sticks):
     """And a resumed run goes on with it bit for bit, also when the file of stick centres is gone."""
     centres, path = (-1.0, -0.4, 0.0, 0.3, 0.95), tmp_path / "sticks.json"

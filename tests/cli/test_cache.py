@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from exphil.cli.cache_list import COLUMNS
 from exphil.replays.store import Store
+from in_process import called as exphil
 
 NAMES = ("edge_netplay_short.slp", "edge_nonascii_tag.slp", "edge_pal.slp")
-
-
-def exphil(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "exphil", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=120)
 
 
 def cache(word: str, folder: Path, *more: object) -> subprocess.CompletedProcess[str]:

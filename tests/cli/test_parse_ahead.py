@@ -15,14 +15,10 @@ from pathlib import Path
 import pytest
 
 from exphil.replays.store import Store
+from in_process import called as exphil
 
 GAME, CPU, STAGE = "edge_netplay_short.slp", "edge_cpu_player_p1.slp", "edge_fuzz_bad_stage_id.slp"
 MANY, BAD = "edge_doubles_4p_netplay_short.slp", "edge_not_slp_text.slp"
-
-
-def exphil(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "exphil", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=120, cwd=cwd)
 
 
 def kept(folder: Path) -> Store:

@@ -16,14 +16,10 @@ from exphil.replays import facts, listing, sources
 from exphil.replays.choosing import Choice
 from exphil.replays.library import Loaded, Reading, load
 from exphil.replays.store import Store
+from in_process import called as exphil
 
 GAMES = ("edge_netplay_short.slp", "edge_nonascii_tag.slp", "edge_cpu_player_p1.slp")
 MANY, BAD = "edge_doubles_4p_netplay_short.slp", "edge_not_slp_text.slp"
-
-
-def exphil(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "exphil", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=120, cwd=cwd)
 
 
 @pytest.fixture

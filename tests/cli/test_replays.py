@@ -6,8 +6,6 @@ import gzip
 import json
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -16,15 +14,11 @@ import pytest
 
 from exphil.replays import listing
 from exphil.replays.sources import find
+from in_process import called as exphil
 
 NAMES = ("edge_netplay_short.slp", "edge_not_slp_text.slp", "edge_timeout_2p_nonascii_tag.slp")
 MORE = ["length", "names", "lacks", "quality", "programs", "rolled_back", "pal", "frozen_stadium", "match_id"]
 RECORD = ["file", "sha256", "frames", "rows", "version", "stage", "ports", "characters", "codes", "problems"]
-
-
-def exphil(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "exphil", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False, timeout=120)
 
 
 @pytest.fixture

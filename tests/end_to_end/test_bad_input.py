@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from exphil.config.presets import PRESETS
+from in_process import called as exphil
 
 GAME = "fox_vs_falco_fountain_of_dreams_015.slp"
 OTHER = "fox_vs_fox_battlefield_016.slp"
@@ -22,14 +23,6 @@ WHERE = (
 )
 
 BACKBONES = "mlp, gru, lstm, mamba, mamba2, attention, hybrid, jamba"
-
-
-def exphil(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("EXPHIL_")}
-    command = [sys.executable, "-m", "exphil", *words]
-    return subprocess.run(
-        command, cwd=cwd, env=plain | environment, capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 def errors(done: subprocess.CompletedProcess[str]) -> list[str]:

@@ -225,3 +225,11 @@ def test_the_word_of_a_command_may_be_written_as_a_flag(words):
     asked = parse([*words, "--json"])
     assert asked is not None
     assert (asked.positionals, asked.flags, asked.strays) == ({"policy": Path("a.pt")}, {"--json": True}, [])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_words_are_split_alike_where_pydantic_is_loaded(command):
+    """Cyclopts then looks at defaults too; wandb and the hub's library bring it."""
+    pytest.importorskip("pydantic")
+    asked = parse([*command.split(), *("x" for _ in COMMANDS[command].positionals), "--quiet"])
+    assert asked is not None and asked.command == command and "--quiet" in asked.flags

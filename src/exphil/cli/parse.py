@@ -150,14 +150,14 @@ def _parameters(option: Option, panel: Group, says: str | None) -> list[inspect.
     rule = Parameter(name=names, help=help_, group=panel, show_default=shown)
     if option.kind is bool:
         negative = "--no-" + option.flag[2:]
-        kinds: list[tuple[str, Any]] = [(option.name, Annotated[bool, rule, Parameter(negative=negative)])]
+        kinds: list[tuple[str, Any]] = [(option.name, Annotated[bool | None, rule, Parameter(negative=negative)])]
     else:
         text = Literal[tuple(map(str, option.choices))] if option.choices else str
         metavar = None if option.choices else option.metavar or METAVARS[option.kind]
-        kinds = [(option.name, Annotated[text, rule, Parameter(converter=_as_typed, metavar=metavar)])]
+        kinds = [(option.name, Annotated[text | None, rule, Parameter(converter=_as_typed, metavar=metavar)])]
     for flag, value in option.sets.items():
         same = Parameter(name=flag, negative=(), help=f"same as {option.flag} {option.text(value)}", group=panel)
-        kinds.append((flag[2:].replace("-", "_"), Annotated[bool, same, Parameter(show_default=False)]))
+        kinds.append((flag[2:].replace("-", "_"), Annotated[bool | None, same, Parameter(show_default=False)]))
     kind = inspect.Parameter.KEYWORD_ONLY
     return [inspect.Parameter(name, kind, default=None, annotation=hint) for name, hint in kinds]
 

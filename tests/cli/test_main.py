@@ -233,3 +233,5 @@ def test_words_are_split_alike_where_pydantic_is_loaded(command):
     pytest.importorskip("pydantic")
     asked = parse([*command.split(), *("x" for _ in COMMANDS[command].positionals), "--quiet"])
     assert asked is not None and asked.command == command and "--quiet" in asked.flags
+    wrong = parse(["train", "--backbone", "lstn"])
+    assert wrong is not None and wrong.flags == {"--backbone": "lstn"}, "who checks it says what was probably meant"

@@ -153,8 +153,8 @@ def _parameters(option: Option, panel: Group, says: str | None) -> list[inspect.
         kinds: list[tuple[str, Any]] = [(option.name, Annotated[bool | None, rule, Parameter(negative=negative)])]
     else:
         text = Literal[tuple(map(str, option.choices))] if option.choices else str
-        metavar = None if option.choices else option.metavar or METAVARS[option.kind]
-        kinds = [(option.name, Annotated[text | None, rule, Parameter(converter=_as_typed, metavar=metavar)])]
+        metavar = "CHOICE" if option.choices else option.metavar or METAVARS[option.kind]
+        kinds = [(option.name, Annotated[text | str | None, rule, Parameter(converter=_as_typed, metavar=metavar)])]
     for flag, value in option.sets.items():
         same = Parameter(name=flag, negative=(), help=f"same as {option.flag} {option.text(value)}", group=panel)
         kinds.append((flag[2:].replace("-", "_"), Annotated[bool | None, same, Parameter(show_default=False)]))

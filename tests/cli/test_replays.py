@@ -1,4 +1,4 @@
-"""``exphil replays`` as a process: what is printed where, and the exit code."""
+"""``exphil replays``: what is printed where, and the exit code."""
 
 from __future__ import annotations
 

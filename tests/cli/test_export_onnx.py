@@ -12,6 +12,7 @@ import torch
 from exphil import assemble
 from exphil.assemble.playing import playable
 from exphil.cli import export_onnx
+from exphil.cli.running import placing
 from exphil.config.layers import jsonable, resolve
 from exphil.errors import OutputError, PolicyError
 from exphil.evaluate.agreement import compare
@@ -124,8 +125,9 @@ def test_its_own_file_is_replaced_and_nothing_else(small, graph, tmp_path, capsy
     ],
 )
 def test_a_graph_is_named_after_its_policy_unless_it_is_named(name, output, int8, expected, tmp_path):
-    place = export_onnx._place(tmp_path / name, output and tmp_path / output, int8)
-    assert place == tmp_path / expected
+    ending = "_int8.onnx" if int8 else ".onnx"
+    placed = placing.place(tmp_path / name, output and tmp_path / output, ending, lambda content: True, "a graph")
+    assert placed == tmp_path / expected
 
 
 def test_what_is_no_policy_is_refused_and_leaves_nothing(small, graph, tmp_path):

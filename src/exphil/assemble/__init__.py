@@ -14,7 +14,6 @@ from exphil.assemble.loggers import LOGGERS, check_loggers, loggers
 from exphil.assemble.network import embedded, load_weights, policy, trained
 from exphil.assemble.players import check_registry, enrolled, registry_before, styles
 from exphil.assemble.playing import (
-    GRAPH,
     PLAYERS,
     asked_delay,
     exported,
@@ -44,7 +43,6 @@ from exphil.assemble.training import (
 
 __all__ = [
     "BACKBONES",
-    "GRAPH",
     "LOGGERS",
     "OPTIMIZERS",
     "PLAYERS",

@@ -20,7 +20,7 @@ from exphil.assemble.backbones import BACKBONES
 from exphil.assemble.batches import loader, plan, sliced, walk
 from exphil.assemble.games import table
 from exphil.assemble.network import policy
-from exphil.assemble.playing import learned, player_of
+from exphil.assemble.playing import EXPORT, learned, player_of
 from exphil.assemble.training import optimizer, schedule, way
 from exphil.config.commands import COMMANDS
 from exphil.config.layers import Settings, jsonable, resolve
@@ -164,7 +164,7 @@ def entries(settings: Settings, *, go_on: bool) -> tuple[list[Entry], dict[str, 
     """
     from exphil.evaluate.benchmark import Entry
 
-    for module in ("onnx", "onnxscript", "onnxruntime") if "fast" in settings.player.player else ():
+    for module in EXPORT if "fast" in settings.player.player else ():
         extra(module, "export", "timing the fast player")
     asked: dict[str, Settings] = {}
     wrong: dict[str, str] = {}

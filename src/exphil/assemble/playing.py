@@ -24,8 +24,8 @@ from exphil.features.players import Registry, known
 from exphil.play.agent import LIKELIEST, Manner, Player
 from exphil.play.fast import FastPlayer
 from exphil.play.learned import Learned
-from exphil.play.playable import Playable, from_graph
-from exphil.play.playable import playable as as_learned
+from exphil.play.playable import Playable, as_learned, from_graph
+from exphil.train.runfiles import GRAPH
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from exphil.models.policy import Policy
     from exphil.train.checkpoint import PolicyFile
 
-GRAPH = ".onnx"
-"""How the name of an exported policy ends."""
+EXPORT = ("onnx", "onnxscript", "onnxruntime")
+"""What the extra export brings, all of it needed to play a policy file by the fast player."""
 
 
 def _reference(policy: Policy, device: torch.device, threads: int) -> Player:
@@ -78,7 +78,7 @@ def playable(path: Path, player: str, device: str, threads: int | None) -> Playa
         return from_graph(path, threads or 1)
     from exphil.train import checkpoint, runtime
 
-    for module in ("onnx", "onnxscript", "onnxruntime") if player == "fast" else ():
+    for module in EXPORT if player == "fast" else ():
         extra(module, "export", "the fast player")
     file = checkpoint.load_policy(path)
     settings, network = trained(file, str(path))

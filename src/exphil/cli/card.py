@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from exphil import assemble
-from exphil.cli.shown.card_facts import about, stem
+from exphil.cli.shown.card_facts import about
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.train import card
+from exphil.train.runfiles import stem
 
 
 def run(settings: Settings, policy: Path) -> int:

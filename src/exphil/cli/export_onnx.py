@@ -1,26 +1,23 @@
-"""``exphil export onnx POLICY``: the policy as one graph, which is shown made-up frames beside torch before it is kept.
-
-Its own earlier file is replaced; anything else that stands in its place is refused.
-"""
+"""``exphil export onnx POLICY``: the policy as one graph, shown made-up frames beside torch before it is kept."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from exphil.assemble.playing import GRAPH, exported, playable
+from exphil.assemble.playing import EXPORT, exported, playable
+from exphil.cli.running import placing
 from exphil.cli.shown.drawing import many, shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
-from exphil.errors import OutputError, extra
-from exphil.files import check_writable, write
+from exphil.errors import extra
+from exphil.files import write
 from exphil.models.graph import check_seal
-from exphil.train.runfiles import POLICY
+from exphil.train.runfiles import GRAPH
 
 FRAMES, SEED = 300, 0
 CLOSE, ALIKE = 1e-4, 0.999
 """What a graph in float32 keeps within: nats of a component's log-probability, and the share of equal actions."""
-FIX = "choose another --output"
 COLUMNS = ("graph", "size", "off by at most", "same actions", "same parts", "ms a decision")
 NOTE = f"{FRAMES} made-up frames, always the likeliest action, beside torch ({{ms:.3f}} ms a decision)"
 
@@ -31,9 +28,9 @@ def run(settings: Settings, policy: Path) -> int:
     from exphil.models.quantize import quantize
 
     terminal, int8 = Terminal.of(settings), settings.graph.int8
-    place = _place(policy, settings.written.output, int8)
-    _check(place)
-    for module in ("onnx", "onnxscript", "onnxruntime"):
+    ending = f"{'_int8' if int8 else ''}{GRAPH}"
+    place = placing.place(policy, settings.written.output, ending, _is_export, "an exported policy")
+    for module in EXPORT:
         extra(module, "export", "writing a policy as a graph")
     reference, learned = playable(policy, "reference", "cpu", 1)
     rows = made_up(learned.table, FRAMES, SEED)
@@ -47,7 +44,7 @@ def run(settings: Settings, policy: Path) -> int:
         found = [compare(reference, playable(path, "fast", "cpu", 1)[0], *rows) for path in made]
         content = made[-1].read_bytes()
     done = "replaced" if place.exists() else "written"
-    write(place, lambda file: file.write(content), FIX)
+    write(place, lambda file: file.write(content), placing.FIX)
     if settings.output.json:
         told = zip(made, sizes, found, strict=True)
         figures = {path.stem: {"bytes": size, **each._asdict()} for path, size, each in told}
@@ -71,25 +68,9 @@ def run(settings: Settings, policy: Path) -> int:
     return 0
 
 
-def _place(policy: Path, output: Path | None, int8: bool) -> Path:
-    """Where the graph goes: beside the policy under its name, in the folder that was named, or there."""
-    stem = policy.name.removesuffix(POLICY).removesuffix(policy.suffix)
-    named = f"{stem}{'_int8' if int8 else ''}{GRAPH}"
-    if output is None:
-        return policy.with_name(named)
-    if output.is_dir():
-        return output / named
-    return output if output.suffix == GRAPH else output.with_name(output.name + GRAPH)
-
-
-def _check(place: Path) -> None:
-    """That the file can be written, and that nothing but an earlier export stands there."""
-    check_writable(place, FIX)
-    if place.exists():
-        try:
-            check_seal(place.read_bytes())
-        except ValueError:
-            what = "holds something else than an exported policy, so it is not replaced"
-            raise OutputError(what, str(place), FIX) from None
-        except OSError as error:
-            raise OutputError(f"cannot be read ({error.strerror})", str(place), FIX) from None
+def _is_export(content: bytes) -> bool:
+    try:
+        check_seal(content)
+    except ValueError:
+        return False
+    return True

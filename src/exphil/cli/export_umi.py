@@ -1,7 +1,4 @@
-"""``exphil export umi POLICY``: an entry for the Computer Melee Championship, as a zip to upload.
-
-Its own earlier file is replaced; anything else that stands in its place is refused.
-"""
+"""``exphil export umi POLICY``: an entry for the Computer Melee Championship, as a zip to upload."""
 
 from __future__ import annotations
 
@@ -9,18 +6,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from exphil import assemble
+from exphil.cli.running import placing
 from exphil.cli.shown.drawing import many, shown_bytes
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
-from exphil.errors import OutputError, extra
-from exphil.files import check_writable, write
+from exphil.errors import extra
+from exphil.files import write
 from exphil.game.frames import Lacks
 from exphil.play.entry import REQUIREMENTS, RUN, entry, is_entry, zipped
 from exphil.play.playable import from_graph
 from exphil.play.umi import DELAYS, delay_of, named, names
-from exphil.train.runfiles import POLICY
+from exphil.train.runfiles import GRAPH
 
-FIX = "choose another --output"
 UNSEEN = {Lacks.STADIUM: "the form of Pokemon Stadium", Lacks.WHISPY: "Whispy's wind"}
 CHECK = "unzip {place} -d entry && cd entry && pip install -r {needs} && umi-conform --cmd 'python {run}' --realtime"
 
@@ -28,9 +25,8 @@ CHECK = "unzip {place} -d entry && cd entry && pip install -r {needs} && umi-con
 def run(settings: Settings, policy: Path) -> int:
     """Write it and say what it holds."""
     terminal = Terminal.of(settings)
-    place = _place(policy, settings.written.output)
-    _check(place)
-    for module in ("umi", "onnxruntime", *(() if policy.suffix == assemble.GRAPH else ("onnx", "onnxscript"))):
+    place = placing.place(policy, settings.written.output, "_umi.zip", is_entry, "an entry for UMI")
+    for module in ("umi", "onnxruntime", *(() if policy.suffix == GRAPH else ("onnx", "onnxscript"))):
         extra(module, "export,umi", "an entry for UMI")
     learned = assemble.learned_in(policy)
     delay = delay_of(learned, assemble.asked_delay(settings))
@@ -38,7 +34,7 @@ def run(settings: Settings, policy: Path) -> int:
     style, manner = assemble.style(learned, settings.playing.style), assemble.manner(settings)
     files = entry(_graph(policy), name=name, characters=characters, delay=delay, manner=manner, style=style)
     content, done = zipped(files), "replaced" if place.exists() else "written"
-    write(place, lambda file: file.write(content), FIX)
+    write(place, lambda file: file.write(content), placing.FIX)
     sizes = {file: len(held) for file, held in files.items()}
     ours = [file for file in files if file.startswith("exphil/")]
     board = f"delay {delay}" if delay in DELAYS else "imitation"
@@ -52,7 +48,7 @@ def run(settings: Settings, policy: Path) -> int:
     who = "all characters" if isinstance(characters, str) else ", ".join(characters)
     terminal.say(f"{done}: {place}, {shown_bytes(len(content))}; {name} plays {who}, {_board(delay)}")
     known = len(learned.players.players)
-    if known and policy.suffix == assemble.GRAPH:
+    if known and policy.suffix == GRAPH:
         what = f"the graph names {many(known, 'player')} whose styles it knows, and so does the entry"
         terminal.warn(f"{what}: made of the policy file it names none")
     unseen = [says for bit, says in UNSEEN.items() if bit in learned.table.needed]
@@ -75,23 +71,8 @@ def _graph(policy: Path) -> bytes:
     """The exported policy; a style is a number there, so no player is named."""
     with TemporaryDirectory() as folder:
         path = policy
-        if policy.suffix != assemble.GRAPH:
-            path = Path(folder) / f"policy{assemble.GRAPH}"
+        if policy.suffix != GRAPH:
+            path = Path(folder) / f"policy{GRAPH}"
             assemble.exported(policy, path, with_players=False)
         from_graph(path)  # it will have to be read there, so it is read here
         return path.read_bytes()
-
-
-def _place(policy: Path, output: Path | None) -> Path:
-    """Where the zip goes: beside the policy under its name, in the folder that was named, or exactly there."""
-    own = f"{policy.name.removesuffix(POLICY).removesuffix(policy.suffix)}_umi.zip"
-    if output is None:
-        return policy.with_name(own)
-    return output / own if output.is_dir() else output
-
-
-def _check(place: Path) -> None:
-    """That the file can be written, and that nothing but an earlier entry stands there."""
-    check_writable(place, FIX)
-    if place.exists() and not is_entry(place.read_bytes()):
-        raise OutputError("holds something else than an entry for UMI, so it is not replaced", str(place), FIX)

@@ -13,6 +13,7 @@ from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.errors import OptionError
 from exphil.play.playable import Playable
+from exphil.train.runfiles import GRAPH
 
 
 def run(settings: Settings, policy: Path) -> int:
@@ -27,10 +28,10 @@ def _loaded(settings: Settings, policy: Path) -> Playable:
         ExphilError: it cannot be used, or it is another one.
     """
     wanted, backbone, machine = settings.player.player[0], settings.backbone.backbone, settings.machine
-    if policy.suffix == assemble.GRAPH and settings.given("player") and wanted != "fast":
+    if policy.suffix == GRAPH and settings.given("player") and wanted != "fast":
         what = "an exported policy is a graph, which the fast player plays"
         raise OptionError(what, settings.sources["player"], "--player fast, or name the policy file it was made of")
-    if policy.suffix == assemble.GRAPH and machine.device not in ("auto", "cpu"):
+    if policy.suffix == GRAPH and machine.device not in ("auto", "cpu"):
         what = "an exported policy is played on the processor"
         raise OptionError(what, settings.sources["device"], "drop --device, or name the policy file")
     found = assemble.playable(policy, wanted, machine.device, machine.threads)

@@ -23,7 +23,7 @@ class Playable(NamedTuple):
     learned: Learned
 
 
-def playable(player: Player, learned: Learned) -> Playable:
+def as_learned(player: Player, learned: Learned) -> Playable:
     """A policy as it learned: in windows, if it learned from windows."""
     return Playable(player if learned.window is None else Windowed(player, learned.window), learned)
 
@@ -41,7 +41,7 @@ def from_graph(path: Path, threads: int = 1) -> Playable:
     fast = FastPlayer(path, threads)
     learned = Learned.from_dict(fast.config.get("learned", {}), str(path))
     check_fingerprint(learned.table, fast.fingerprint, str(path))
-    return playable(fast, learned)
+    return as_learned(fast, learned)
 
 
 def check_fingerprint(table: Table, fingerprint: str, where: str) -> None:

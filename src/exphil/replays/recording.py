@@ -240,8 +240,8 @@ def _fill(walk: _Walk, spans: NDArray[np.int64], counts: NDArray[np.int64], star
     items, stage = items[:taken], stage[:moves]
     slots = np.empty(taken, np.int8)
     # columns of one item alone lie otherwise in memory than those of many, and would be compiled for a second time
-    columns = (np.ascontiguousarray(items[name]) for name in ("row", "spawn_id"))
-    lost = kernels.item_slots(*columns, slots) if taken else 0
+    of, which = (np.ascontiguousarray(items[name]) for name in ("row", "spawn_id"))
+    lost = kernels.item_slots(of, which, slots) if taken else 0
     platforms, whispy, stadium = (_stage_events(walk, event, stage) for event in events.STAGE_EVENTS)
     recording = Recording(
         start=start, frame=spans[:, 0].astype(np.int32), pre=np.moveaxis(pre, 0, -1), post=np.moveaxis(post, 0, -1),

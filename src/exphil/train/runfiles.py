@@ -14,6 +14,8 @@ from exphil.files import back_up, check_writable, remove
 
 OTHER_PLACE = "free some space or choose another --checkpoints-dir"
 POLICY, AVERAGE, PAGE, METRICS = "_policy.safetensors", "_ema_policy.safetensors", "_config.json", "_metrics.jsonl"
+GRAPH = ".onnx"
+"""How the name of an exported policy ends."""
 MARKER = ".incomplete"
 """Tells of a run that did not end: ``train.unfinished``."""
 VARIANTS = ("_best", "_interrupt", "_batch")
@@ -141,8 +143,14 @@ class RunFiles:
                 back_up(path, backups, OTHER_PLACE, keep=True)
 
 
+def stem(policy: Path) -> str:
+    """What a policy is called by its file."""
+    own = policy.name.removesuffix(POLICY)
+    return policy.stem if own in ("", policy.name) else own
+
+
 def what_a_policy_is(path: Path) -> str:
     """What helps where a file is no policy file."""
-    if path.suffix == ".onnx":
+    if path.suffix == GRAPH:
         return "exphil play, doctor and export umi take an exported policy; here the policy file that it was made of"
     return "a policy is the NAME_policy.safetensors that exphil train writes; exphil list names them"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from exphil.play.learned import Learned
 
 FRAME_MS = 1000 / 60
-EXPORTED = ".onnx"
 LATENCY = {"reference": "latency", "fast": "latency, fast"}
 
 
@@ -29,8 +28,9 @@ def policy(asked: Asked) -> Iterator[Finding]:
         return
     from exphil.assemble.playing import playable
     from exphil.cli.checks.deciding import measure
+    from exphil.train.runfiles import GRAPH
 
-    exported = asked.policy.suffix == EXPORTED
+    exported = asked.policy.suffix == GRAPH
     if not exported:
         _need_torch()
     first = "fast" if exported else "reference"

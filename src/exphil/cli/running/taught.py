@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exphil import assemble
-from exphil.assemble.playing import PLAYERS, player_of
+from exphil.assemble.playing import EXPORT, PLAYERS, player_of
 from exphil.assemble.teacher import teacher
 from exphil.cli.shown.drawing import many
 from exphil.cli.terminal import Terminal
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from exphil.data.loader import Loader
     from exphil.models.policy import Policy
     from exphil.play.learned import Learned
-
-EXPORT = ("onnx", "onnxscript", "onnxruntime")
-"""What the fast player needs; without it only the reference player is timed."""
 
 
 def compare(terminal: Terminal, settings: Settings, job: Job) -> None:

@@ -30,7 +30,7 @@ from exphil.config.layers import Settings, jsonable
 from exphil.config.option import options_by_name
 from exphil.train import card
 from exphil.train.described import Described, read
-from exphil.train.runfiles import AVERAGE, POLICY
+from exphil.train.runfiles import stem
 
 PLACES = [name for name, option in OPTIONS.items() if option.kind is Path]
 """Options that hold paths."""
@@ -72,11 +72,3 @@ def _plain(name: str) -> bool:
     """Whether an option holds no text that a person made up, and no path."""
     option = OPTIONS[name]
     return option.kind in (bool, int, float) or bool(option.choices) or option.parse is not None
-
-
-def stem(policy: Path) -> str:
-    """What a policy is called by its file."""
-    for ending in (AVERAGE, POLICY):
-        if policy.name.endswith(ending) and policy.name != ending:
-            return policy.name.removesuffix(POLICY)
-    return policy.stem

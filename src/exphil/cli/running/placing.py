@@ -25,10 +25,10 @@ def place(policy: Path, output: Path | None, ending: str, is_ours: Callable[[byt
     Raises:
         OutputError: it cannot be written, or something else stands there.
     """
-    own, suffix = stem(policy) + ending, Path(ending).suffix
-    found = policy.with_name(own) if output is None else output / own if output.is_dir() else output
-    if found.suffix != suffix:
-        found = found.with_name(found.name + suffix)
+    own = Path(stem(policy) + ending)
+    found = policy.with_name(own.name) if output is None else output / own if output.is_dir() else output
+    if found.suffix != own.suffix:
+        found = found.with_name(found.name + own.suffix)
     check_writable(found, FIX)
     try:
         held = found.read_bytes() if found.exists() else None

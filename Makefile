@@ -19,7 +19,7 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install -qq --editable . --group dev
 	@touch $@
 
-demo: $(READY)  ## train and measure a small bot; REPLAYS=folder, else EXPHIL_REPLAYS_DIR, else ./replays
+demo: $(READY)  ## train, measure and try a small bot on simulated games; REPLAYS=folder takes yours
 	@$(BIN)/exphil demo $(if $(REPLAYS),--replays "$(REPLAYS)")
 
 test: $(READY)  ## the fast tests, at most 4 minutes on two cores

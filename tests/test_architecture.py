@@ -17,6 +17,7 @@ import pytest
 
 from exphil import assemble
 from exphil.cli.main import MODULES
+from exphil.cli.play import WORLDS as PLAYED_IN
 from exphil.config.commands import COMMANDS
 from exphil.config.groups import OPTIONS
 
@@ -70,6 +71,9 @@ BORDERS = {  # a library -> the only places that may import it
     "questionary": ("cli/questions/arrow_keys.py",),
     "prompt_toolkit": ("cli/questions/arrow_keys.py",),
     "umi": ("play/umi.py",),
+    "melee_sim": ("envs/melee_sim.py",),
+    "gymnasium": ("rl/gym.py",),
+    "pettingzoo": ("rl/gym.py",),
     "huggingface_hub": ("train/hub.py",),
     "peppi_py": (),
 }
@@ -77,30 +81,30 @@ REFUSED = {"utils", "util", "common", "helpers", "misc", "base", "core", "new", 
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_COMMAND = 400, 60, 100
 NO_COMMANDS = ("cli/terminal.py", "cli/parse.py")
 OPTION_NAMES = [
-    "accumulation_steps", "action_mode", "action_repeat", "all_frames", "allow_missing", "attention_every",
-    "augment", "auto_batch_backoff", "auto_batch_max", "auto_batch_min", "auto_batch_size", "axis_buckets",
-    "backbone", "backup", "backup_count", "balance_characters", "batch_size", "button_weights", "cache",
-    "cache_augmented", "cache_compress", "cache_dir", "cache_embeddings", "character_mode", "characters",
-    "checkpoint", "checkpoint_every", "checkpoints_dir", "chunk_size", "chunked_attention", "config",
-    "continue_on_error", "conv_size", "decay_steps", "deterministic", "device", "dropout", "dry_run", "dual_port",
-    "early_stopping", "ema", "ema_decay", "epochs", "error_log", "expand_factor", "feed_forward", "files",
-    "flash_attention", "focal_gamma", "focal_loss", "frame_delay", "frame_delay_augment", "frame_delay_max",
-    "frame_delay_min", "gc_every", "gradient_checkpoint", "head", "held_out", "hidden", "html", "ic_tech", "init",
-    "int8", "json", "jumps_normalized", "k", "keep_best", "kmeans_centers", "label_smoothing", "layer_norm",
-    "learn_player_styles", "log_interval", "loss_positions", "lr", "lr_max", "lr_min", "lr_schedule", "lr_steps",
-    "max_files", "max_grad_norm", "memory_efficient_attention", "min_delta", "min_player_games", "min_quality",
-    "mirror_prob", "mmap_embeddings", "mmap_path", "name", "nana_mode", "noise_prob", "noise_scale", "num_heads",
-    "num_layers", "num_noisy_variants", "num_player_names", "online_robust", "only", "optimizer", "output",
-    "overwrite", "patience", "per_axis", "player", "player_mode", "player_port", "player_registry", "policy",
-    "precision", "precompute", "prefetch", "prefetch_buffer", "preset", "press_threshold", "private",
-    "probe_seconds", "profile", "qk_layernorm", "quiet", "register", "release_threshold", "replays", "residual",
-    "restart_mult", "restart_period", "resume", "reverse", "rollbacks", "save_best", "save_config", "save_every",
-    "save_every_batches", "seed", "seeds", "sequence_mode", "shoulder_buckets", "show_errors", "show_quality_stats",
-    "skip", "skip_duplicates", "skip_errors", "socket", "sort", "stage_mode", "stage_motion", "stages", "state_size",
+    "accumulation_steps", "action_mode", "action_repeat", "all_frames", "allow_missing", "as_characters",
+    "attention_every", "augment", "auto_batch_backoff", "auto_batch_max", "auto_batch_min", "auto_batch_size",
+    "axis_buckets", "backbone", "backup", "backup_count", "balance_characters", "batch_size", "button_weights", "cache",
+    "cache_augmented", "cache_compress", "cache_dir", "cache_embeddings", "character_mode", "characters", "checkpoint",
+    "checkpoint_every", "checkpoints_dir", "chunk_size", "chunked_attention", "config", "continue_on_error",
+    "conv_size", "decay_steps", "deterministic", "device", "dropout", "dry_run", "dual_port", "early_stopping", "ema",
+    "ema_decay", "epochs", "error_log", "expand_factor", "feed_forward", "files", "flash_attention", "focal_gamma",
+    "focal_loss", "frame_delay", "frame_delay_augment", "frame_delay_max", "frame_delay_min", "games", "gc_every",
+    "gradient_checkpoint", "head", "held_out", "hidden", "html", "ic_tech", "init", "int8", "json", "jumps_normalized",
+    "k", "keep_best", "kmeans_centers", "label_smoothing", "layer_norm", "learn_player_styles", "log_interval",
+    "loss_positions", "lr", "lr_max", "lr_min", "lr_schedule", "lr_steps", "max_files", "max_grad_norm",
+    "memory_efficient_attention", "min_delta", "min_player_games", "min_quality", "minutes", "mirror_prob",
+    "mmap_embeddings", "mmap_path", "name", "nana_mode", "noise_prob", "noise_scale", "num_heads", "num_layers",
+    "num_noisy_variants", "num_player_names", "online_robust", "only", "optimizer", "output", "overwrite", "patience",
+    "per_axis", "player", "player_mode", "player_port", "player_registry", "policy", "precision", "precompute",
+    "prefetch", "prefetch_buffer", "preset", "press_threshold", "private", "probe_seconds", "profile", "qk_layernorm",
+    "quiet", "register", "release_threshold", "replays", "residual", "restart_mult", "restart_period", "resume",
+    "reverse", "rollbacks", "save_best", "save_config", "save_every", "save_every_batches", "save_replays", "seed",
+    "seeds", "sequence_mode", "shoulder_buckets", "show_errors", "show_quality_stats", "skip", "skip_duplicates",
+    "skip_errors", "socket", "sort", "stage_mode", "stage_motion", "stages", "state_size", "stocks",
     "stream_chunk_frames", "stream_chunk_size", "stride", "style", "tagged", "teacher", "teacher_temperature",
     "teacher_weight", "temperature", "temporal", "tensorboard", "threads", "trackio", "train_character",
     "truncate_bptt", "umi_safe", "updates", "val_concurrency", "val_split", "verbose", "wandb", "wandb_name",
-    "wandb_project", "warmup_steps", "weight_decay", "window_size", "workers", "world",
+    "wandb_project", "warmup_steps", "weight_decay", "window_size", "within", "workers", "world",
 ]  # fmt: skip
 READ_BY_CONFIG = {"preset", "config", "online_robust"}  # the first two choose layers, the last implies an option
 
@@ -311,7 +315,11 @@ def test_every_option_is_read():
 
 @pytest.mark.parametrize(
     ("option", "table"),
-    [("backbone", assemble.BACKBONES), ("optimizer", assemble.OPTIMIZERS)],
+    [
+        ("backbone", assemble.BACKBONES),
+        ("optimizer", assemble.OPTIMIZERS),
+        ("world", {**assemble.ENVIRONMENTS, **PLAYED_IN}),
+    ],
     ids=lambda x: str(x)[:9],
 )
 def test_choices_are_what_assemble_can_build(option, table):

@@ -11,13 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+import melee_sim_stub
 from exphil.envs.environment import Environment, Frame, run
 from exphil.envs.replay import ReplayEnvironment
+from exphil.envs.sim.world import SimEnvironment
 from exphil.errors import OptionError
 from exphil.game.controller import Controller, neutral
 from exphil.game.frames import ROW, ROW_BYTES, Game
+from exphil.game.time import GO_FRAME
 
-LIMIT = 50
+LIMIT = 120
+"""Frames: in that many, hands are free in a simulated game and it ends."""
 
 
 def recorded(frames: int = 20) -> Game:
@@ -33,6 +37,8 @@ def recorded(frames: int = 20) -> Game:
 WORLDS: dict[str, Callable[[], Environment]] = {
     "replay": lambda: ReplayEnvironment(recorded(), (2, 4)),
     "replay of one frame": lambda: ReplayEnvironment(recorded(1), (1, 2)),
+    "sim": lambda: SimEnvironment(3, (1, 22), (2, 31, 32), max_frames=GO_FRAME + 20),
+    "melee_sim": lambda: melee_sim_stub.world(1),
 }
 
 
@@ -92,6 +98,7 @@ def test_a_world_says_what_it_is(world):
     assert len(world.ports) == 2 and 1 <= world.ports[0] < world.ports[1] <= 4
     assert isinstance(world.delay, int) and world.delay >= 0
     assert isinstance(world.reacts_to_actions, bool)
+    assert world.name
 
 
 def test_every_game_opens_with_is_first(world):

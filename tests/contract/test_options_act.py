@@ -43,7 +43,11 @@ ELSEWHERE = {
         "cli/test_play_command.py: other controllers reach the arena",
     ),
     "release_threshold": "play/test_manner.py: a button is released later; cli/test_play_command.py",
-    "world": "cli/test_play_command.py: it plays in an arena of UMI",
+    "world": "cli/test_play_command.py: it plays in an arena of UMI; cli/test_match_command.py: in melee_sim",
+    **dict.fromkeys(
+        ("games", "within", "as_characters", "minutes", "stocks", "save_replays"),
+        "cli/test_match_command.py: what is played and written",
+    ),
     "socket": "cli/test_play_command.py: it plays there",
     **dict.fromkeys(
         ("teacher", "teacher_weight", "teacher_temperature"),

@@ -47,7 +47,7 @@ def test_empty_folder(tmp_path):
 
 
 def test_missing_folder(tmp_path):
-    assert errors(exphil("demo", cwd=tmp_path)) == ["error: no such folder: replays", WHERE]
+    assert errors(exphil("train", cwd=tmp_path)) == ["error: no such folder: replays", WHERE]
 
 
 def test_no_readable_game(tmp_path):

@@ -2,13 +2,15 @@
 
 Constructors take plain numbers; rooms that import torch are opened inside builders. ``games`` says what is read and
 as what numbers, ``actions`` what it presses and how late, ``players`` in whose style, ``backbones`` and ``network``
-what answers, ``batches`` what it learns from, ``training`` puts a run together, ``contest`` compares backbones. The
-literal tables (``BACKBONES``, ``OPTIMIZERS``) name every choice of an option and its builder.
+what answers, ``batches`` what it learns from, ``training`` puts a run together, ``contest`` compares backbones,
+``worlds`` and ``contestants`` say where and by whom a match is played. The literal tables (``BACKBONES``,
+``OPTIMIZERS``, ``ENVIRONMENTS``) name every choice of an option and its builder.
 """
 
 from exphil.assemble.actions import codec, delays
 from exphil.assemble.backbones import BACKBONES, widths
 from exphil.assemble.batches import carries_state, forecast, loader, measured, plan, sliced, walk, window
+from exphil.assemble.contestants import Entered, entered, loaded
 from exphil.assemble.games import choice, kept_in, read, reading, stick_reading, store, streams, table
 from exphil.assemble.loggers import LOGGERS, check_loggers, loggers
 from exphil.assemble.network import embedded, load_weights, policy, trained
@@ -40,12 +42,15 @@ from exphil.assemble.training import (
     training,
     way,
 )
+from exphil.assemble.worlds import ENVIRONMENTS, clock, stages_of, world
 
 __all__ = [
     "BACKBONES",
+    "ENVIRONMENTS",
     "LOGGERS",
     "OPTIMIZERS",
     "PLAYERS",
+    "Entered",
     "Job",
     "asked_delay",
     "batch_size",
@@ -54,10 +59,12 @@ __all__ = [
     "check_registry",
     "choice",
     "claim",
+    "clock",
     "codec",
     "delays",
     "embedded",
     "enrolled",
+    "entered",
     "exported",
     "files_of",
     "forecast",
@@ -68,6 +75,7 @@ __all__ = [
     "learned",
     "learned_in",
     "load_weights",
+    "loaded",
     "loader",
     "loggers",
     "loss",
@@ -84,6 +92,7 @@ __all__ = [
     "restore",
     "schedule",
     "sliced",
+    "stages_of",
     "stick_reading",
     "store",
     "streams",
@@ -96,4 +105,5 @@ __all__ = [
     "way",
     "widths",
     "window",
+    "world",
 ]

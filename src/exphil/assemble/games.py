@@ -66,7 +66,7 @@ def _chosen(settings: Settings) -> Choice:
     return Choice(
         character=character_by_name(name) if name else None,
         characters=frozenset(map(character_by_name, settings.characters.characters)),
-        stages=frozenset(map(stage_by_name, choosing.stages)),
+        stages=frozenset(map(stage_by_name, settings.stages.stages)),
         min_quality=choosing.min_quality,
     )
 

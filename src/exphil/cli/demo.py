@@ -1,18 +1,47 @@
-"""``exphil demo``: the whole road on a few replays in under a minute: read, train, hold out, evaluate."""
+"""``exphil demo``: the whole road in a few minutes: games, training, what was held out, matches, and a page of it."""
 
 from __future__ import annotations
 
-import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exphil import assemble
 from exphil.cli import train
-from exphil.cli.running import prepare
-from exphil.cli.shown import measured
+from exphil.cli.running import against, prepare, scripted
+from exphil.cli.shown import demo_page, match_table, measured
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings, jsonable, resolve
+from exphil.files import write
 
-GAMES = 12
-"""Replays the demo reads unless told otherwise."""
+if TYPE_CHECKING:
+    from exphil.assemble import Job
+    from exphil.evaluate.outcome import Result
+
+
+class Size(NamedTuple):
+    """How much of everything.
+
+    Attributes:
+        seconds: That scripts play, where there are no replays.
+        stocks: Lives of a script in these games.
+        replays: That are read.
+        epochs: Passes over them.
+        games: Of a match against each of the opponents.
+        minutes: Clock of such a game.
+        opponents: Scripts.
+    """
+
+    seconds: int = 120
+    stocks: int = 4
+    replays: int = 12
+    epochs: int = 6
+    games: int = 8
+    minutes: float = 1.0
+    opponents: tuple[str, ...] = ("walk", "random", "chaser")
+
+
+WHOLE = Size()
 RECIPE: dict[str, str | bool] = {
     "--temporal": True,
     "--backbone": "gru",
@@ -22,7 +51,6 @@ RECIPE: dict[str, str | bool] = {
     "--dual-port": True,
     "--augment": True,
     "--allow-missing": True,
-    "--epochs": "6",
     "--batch-size": "32",
     "--window-size": "64",
     "--optimizer": "muon",
@@ -32,21 +60,41 @@ RECIPE: dict[str, str | bool] = {
 }
 
 
-def run(settings: Settings) -> int:
-    """Train a small policy on some of the games, then measure it on those that were held out."""
-    terminal = Terminal.of(settings)
-    terminal.say("demo: a small gru learns from a few games and is then measured on games it has not seen")
-    typed = {
-        "--" + name.replace("_", "-"): value for name, value in jsonable(settings.flat()).items() if value is not None
-    }
-    flags = {flag: value if isinstance(value, bool) else str(value) for flag, value in typed.items()}
-    places = {name: value for name, value in os.environ.items() if name == "EXPHIL_CHECKPOINTS_DIR"}
-    asked = resolve("train", {"--max-files": str(GAMES), **flags, **RECIPE}, places)
+def run(settings: Settings, size: Size = WHOLE) -> int:
+    """Train a small policy, measure it on games that were held out, and let it play against scripts."""
+    terminal, began = Terminal.of(settings), time.monotonic()
+    name = time.strftime("demo_%Y%m%d_%H%M%S")
+    folder, page = (settings.checkpointsdir.checkpoints_dir / f"{name}_{what}" for what in ("games", "report.html"))
+    games = (
+        settings.data.replays
+        if settings.given("replays")
+        else scripted.played(terminal, folder, size.seconds, size.stocks)
+    )
+    typed = {"--" + key.replace("_", "-"): value for key, value in jsonable(settings.flat()).items()}
+    flags = {key: each if isinstance(each, bool) else str(each) for key, each in typed.items() if each is not None}
+    own = {"--replays": str(games), "--name": name, "--epochs": str(size.epochs)}
+    asked = resolve("train", {"--max-files": str(size.replays), "--threads": "1", **flags, **RECIPE, **own}, {})
     asked = asked.changed(prepare.decided(asked), "decided for this run")
     code, job, held_out = train.train(terminal, asked, None)
-    if code == 0 and held_out is not None:
+    if code:
+        return code
+    report = None
+    if held_out is not None:
         from exphil.evaluate.offline import measure
 
         batches = assemble.walk(asked, held_out, job.run.policy.codec, job.run.device)
-        measured.show(terminal, measure(job.run.policy, batches, dict(job.about.baselines)))
+        report = measure(job.run.policy, batches, dict(job.about.baselines))
+        measured.show(terminal, report)
+    results, code = against.scripts(terminal, settings, job.files.policy, size.opponents, size.games, size.minutes)
+    _draw(page, job, games, report, results)
+    terminal.say(f"{'page':<10} {page}\n{'games':<10} {games}\n{'took':<10} {time.monotonic() - began:.0f} seconds")
     return code
+
+
+def _draw(page: Path, job: Job, games: Path, report: Any, results: list[Result]) -> None:
+    facts = [("policy", str(job.files.policy)), ("games", str(games)), ("updates", f"{job.run.updates:,}")]
+    notes = ["Losses say how well hands are predicted; they do not rank how well a policy plays."]
+    for result in results[-1:]:
+        notes += [*match_table.failed(result, (True, False)), *match_table.sentences(result, (True, False))[1:]]
+    shown = demo_page.Shown(facts, job.run.history, report, results, notes)
+    write(page, lambda file: file.write(demo_page.page(shown).encode()), "choose another --checkpoints-dir")

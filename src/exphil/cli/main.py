@@ -37,6 +37,7 @@ MODULES = {  # command -> module:function(settings, **positionals) -> exit code
     "compare": "exphil.cli.compare:run",
     "distill": "exphil.cli.distill:run",
     "play": "exphil.cli.play:run",
+    "match": "exphil.cli.match:run",
     "export onnx": "exphil.cli.export_onnx:run",
     "export umi": "exphil.cli.export_umi:run",
     "export card": "exphil.cli.card:run",

@@ -13,12 +13,11 @@ from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings
 from exphil.errors import OptionError
 from exphil.play.playable import Playable
-from exphil.train.runfiles import GRAPH
 
 
 def run(settings: Settings, policy: Path) -> int:
     """Load the policy and play in ``--world``."""
-    return _WORLDS[settings.world.world](settings, policy)
+    return WORLDS[str(settings.world.world)](settings, policy)
 
 
 def _loaded(settings: Settings, policy: Path) -> Playable:
@@ -27,14 +26,7 @@ def _loaded(settings: Settings, policy: Path) -> Playable:
     Raises:
         ExphilError: it cannot be used, or it is another one.
     """
-    wanted, backbone, machine = settings.player.player[0], settings.backbone.backbone, settings.machine
-    if policy.suffix == GRAPH and settings.given("player") and wanted != "fast":
-        what = "an exported policy is a graph, which the fast player plays"
-        raise OptionError(what, settings.sources["player"], "--player fast, or name the policy file it was made of")
-    if policy.suffix == GRAPH and machine.device not in ("auto", "cpu"):
-        what = "an exported policy is played on the processor"
-        raise OptionError(what, settings.sources["device"], "drop --device, or name the policy file")
-    found = assemble.playable(policy, wanted, machine.device, machine.threads)
+    found, backbone = assemble.loaded(settings, policy), settings.backbone.backbone
     if backbone not in (None, found.learned.backbone):
         what = f"the network of the policy is {found.learned.backbone}, not {backbone}"
         raise OptionError(what, settings.sources["backbone"], "drop --backbone")
@@ -45,7 +37,7 @@ def _umi(settings: Settings, policy: Path) -> int:
     """In an arena of UMI, which says when it begins and when it ends."""
     from exphil.play import umi
 
-    terminal, where = Terminal.of(settings), settings.world.socket
+    terminal, where = Terminal.of(settings), settings.arena.socket
     if where is None:
         fix = "--socket FILE, or the variable UMI_SOCKET, says where the arena listens"
         raise OptionError("which arena?", "--socket", fix)
@@ -70,4 +62,4 @@ def _umi(settings: Settings, policy: Path) -> int:
     return 0
 
 
-_WORLDS: dict[str, Callable[[Settings, Path], int]] = {"umi": _umi}
+WORLDS: dict[str, Callable[[Settings, Path], int]] = {"umi": _umi}

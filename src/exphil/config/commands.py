@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exphil.config.groups import (
     Actions,
+    Arena,
     Attention,
     Augment,
     Averaging,
@@ -35,6 +36,7 @@ from exphil.config.groups import (
     Layers,
     Loss,
     Machine,
+    Match,
     Model,
     Monitoring,
     Name,
@@ -56,6 +58,7 @@ from exphil.config.groups import (
     Seats,
     Seed,
     Sharing,
+    Stages,
     Sticks,
     Stopping,
     Store,
@@ -117,6 +120,7 @@ TRAIN = (
         Seats,
         Character,
         Characters,
+        Stages,
         Choosing,
         Netplay,
         Balance,
@@ -162,6 +166,8 @@ TRAIN = (
 )
 AT_UMI = "frames that answers come late (default: 18 if the policy learned that, else 21, else the most)"
 PLAYS = "characters that it plays (default: all)"
+EITHER = "a policy (snapshot, policy file, or what exphil export onnx wrote) or a script: idle, walk, random, chaser, "
+EITHER += "spacer, punisher, cpu1 to cpu9"
 LIKE = "the player it is to play like (default: nobody in particular)"
 BESIDE = "(default: beside the policy, under its name)"
 MODEL = Positional("model", "a run's name, its snapshot or its policy file", str)
@@ -177,15 +183,17 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(
         "Measure how well a policy predicts the players of recorded games.",
         (
-            *(Data, Seats, Character, Characters, Choosing, HeldOut, Netplay, Errors, Store, Keeping, CacheDir),
+            *(Data, Seats, Character, Characters, Stages, Choosing, HeldOut, Netplay, Errors, Store, Keeping, CacheDir),
             *(Playing, Delay, Machine, Readers, Quiet, Verbose, Output),
         ),
         (POLICY,),
         says={"frame_delay": "frames that answers come late (default: all that the policy learned)"},
     ),
     "demo": Command(
-        "Train a small policy on a few replays and show what it does.",
-        (Data, Errors, Store, Keeping, CacheDir, Machine, Readers, Quiet, Verbose),
+        "Train a small policy on a few games, show what it predicts and how it plays; without --replays the games are "
+        "simulated.",
+        (Data, Errors, Store, Keeping, CacheDir, CheckpointsDir, Machine, Readers, Quiet, Verbose),
+        says={"replays": "folder of replays, or one archive of them (default: games that scripts play are simulated)"},
     ),
     "benchmark": Command(
         "Train every backbone on the same games and compare them on games held out; options of training that are not "
@@ -198,6 +206,7 @@ COMMANDS: dict[str, Command] = {
                 Seats,
                 Character,
                 Characters,
+                Stages,
                 Choosing,
                 Netplay,
                 Balance,
@@ -265,6 +274,7 @@ COMMANDS: dict[str, Command] = {
                 Seats,
                 Character,
                 Characters,
+                Stages,
                 Choosing,
                 Netplay,
                 Balance,
@@ -306,8 +316,8 @@ COMMANDS: dict[str, Command] = {
     "play": Command(
         "Let a policy play.",
         (
-            *(World, Playing, Delay, Player, Backbone, Deciding, Seed, Characters, Name, Machine, Quiet, Verbose),
-            *(Output,),
+            *(World, Arena, Playing, Delay, Player, Backbone, Deciding, Seed, Characters, Name, Machine, Quiet),
+            *(Verbose, Output),
         ),
         (PLAYABLE,),
         says={
@@ -315,6 +325,18 @@ COMMANDS: dict[str, Command] = {
             "characters": PLAYS,
             "style": LIKE,
             "name": "name of the bot (default: that of the policy)",
+        },
+    ),
+    "match": Command(
+        "Let two players play against each other, policies or scripts, and say who is better and how sure that is.",
+        (*(Match, Stages, World, Playing, Delay, Player, Deciding, Seed, Machine, Written, Quiet, Verbose, Output),),
+        (Positional("first", EITHER, str), Positional("second", "another one, or the same", str)),
+        says={
+            "world": "where it is played: sim, our simulator (default), or melee_sim, the library of this name",
+            "stages": "stages, dealt out over the games by the seed (default: all six)",
+            "frame_delay": "frames that answers of policies come late (default: the least that each learned)",
+            "style": "the player that policies are to play like (default: nobody in particular)",
+            "output": "file to write the result to, as JSON",
         },
     ),
     "export onnx": Command(
@@ -372,7 +394,7 @@ COMMANDS: dict[str, Command] = {
     "kmeans": Command(
         "Learn from games which stick positions the classes of a policy should stand for.",
         (
-            *(Data, Character, Characters, Choosing, Netplay, Errors, Store, Keeping, CacheDir),
+            *(Data, Character, Characters, Stages, Choosing, Netplay, Errors, Store, Keeping, CacheDir),
             *(Sticks, Written, Readers, Quiet, Verbose, Output),
         ),
     ),

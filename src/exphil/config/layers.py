@@ -41,6 +41,7 @@ class Settings:
     seats: g.Seats
     character: g.Character
     characters: g.Characters
+    stages: g.Stages
     choosing: g.Choosing
     heldout: g.HeldOut
     netplay: g.Netplay
@@ -94,6 +95,8 @@ class Settings:
     written: g.Written
     benchmark: g.Benchmark
     world: g.World
+    arena: g.Arena
+    match: g.Match
     graph: g.Graph
     sharing: g.Sharing
     examined: g.Examined

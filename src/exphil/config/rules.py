@@ -316,11 +316,27 @@ def _one_player_plays(settings: Settings) -> Problem | None:
     return Problem("error", "one player plays", "--player reference or --player fast")
 
 
+WORLDS = {"play": ("umi",), "match": ("sim", "melee_sim")}
+"""The worlds that a command plays in, by default the first."""
+
+
+def _a_command_has_its_worlds(settings: Settings) -> Derived | Problem | None:
+    known, wanted = WORLDS[settings.command], settings["world"]
+    if wanted is None:
+        return Derived({"world": known[0]}, "default")
+    if wanted in known:
+        return None
+    text = f"exphil {settings.command} cannot play in {wanted}"
+    other = next(command for command, worlds in WORLDS.items() if wanted in worlds)
+    return Problem("error", text, f"--world {known[0]}; exphil {other} plays in {wanted}")
+
+
 RULES: tuple[Rule, ...] = (
     Rule(("backbone",), _nif_is_a_player),
     Rule(("press_threshold", "release_threshold"), _thresholds_have_an_order),
     Rule(("deterministic", "temperature"), _likeliest_has_no_temperature),
     Rule(("player", "world"), _one_player_plays),
+    Rule(("world",), _a_command_has_its_worlds),
     Rule(("mmap_embeddings", "cache_embeddings", "cache_augmented"), _embeddings_follow_mapping),
     Rule(("online_robust", "frame_delay_augment"), _augmented_delay_follows_online),
     Rule(("temporal", "backbone"), _temporal_follows_backbone),

@@ -41,8 +41,10 @@ class Environment(Protocol):
         ports: The two ports that play, in order; the game's player 0 sits on the first.
         delay: Frames between a controller handed over and the frame it acts on, beyond the next.
         reacts_to_actions: Whether controllers change anything; without it nobody can win, learn or be rated.
+        name: What results call it.
     """
 
+    name: str
     ports: tuple[int, int]
     delay: int
     reacts_to_actions: bool
@@ -60,20 +62,24 @@ class Environment(Protocol):
         ...
 
 
-class _Decision(Protocol):
+class Decision(Protocol):
+    """What an actor decided; it may say more than what is pressed."""
+
     @property
-    def controllers(self) -> Controller: ...
+    def controllers(self) -> Controller:
+        """Shape ``(E,)``."""
+        ...
 
 
 class Actor(Protocol):
     """Whoever decides: an agent, a script."""
 
-    def step(self, frame: Frame) -> _Decision:
+    def step(self, frame: Frame) -> Decision:
         """What to press after seeing a frame."""
         ...
 
 
-Watch = Callable[[Frame, Mapping[int, _Decision]], None]
+Watch = Callable[[Frame, Mapping[int, Decision]], None]
 
 
 def run(

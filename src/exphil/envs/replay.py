@@ -19,6 +19,7 @@ class ReplayEnvironment:
         ports: The ports they played on.
     """
 
+    name = "replay"
     delay = 0
     reacts_to_actions = False
 

@@ -21,11 +21,12 @@ from exphil.config.groups.games import (
     Keeping,
     Netplay,
     Seats,
+    Stages,
     Store,
     Validation,
     Walking,
 )
-from exphil.config.groups.playing import Deciding, Examined, Graph, Player, Playing, Sharing, World
+from exphil.config.groups.playing import Arena, Deciding, Examined, Graph, Match, Player, Playing, Sharing, World
 from exphil.config.groups.policy import (
     Actions,
     Attention,
@@ -74,6 +75,7 @@ __all__ = [
     "GROUPS",
     "OPTIONS",
     "Actions",
+    "Arena",
     "Attention",
     "Augment",
     "Averaging",
@@ -101,6 +103,7 @@ __all__ = [
     "Layers",
     "Loss",
     "Machine",
+    "Match",
     "Model",
     "Monitoring",
     "Name",
@@ -122,6 +125,7 @@ __all__ = [
     "Seats",
     "Seed",
     "Sharing",
+    "Stages",
     "Sticks",
     "Stopping",
     "Store",
@@ -136,11 +140,11 @@ __all__ = [
 ]
 
 GROUPS: tuple[type, ...] = (
-    *(Data, Seats, Character, Characters, Choosing, HeldOut, Netplay, Balance, Errors, Store, Keeping),
+    *(Data, Seats, Character, Characters, Stages, Choosing, HeldOut, Netplay, Balance, Errors, Store, Keeping),
     *(CacheDir, Feeding, Validation, Walking, Features, Players, Actions, Delay, Delays, Playing, Player),
     *(Deciding, Augment, Backbone, Model, Scan, Attention, Training, Seed, Batches, Averaging, Stopping),
     *(Loss, Teacher, RateSweep, CheckpointsDir, Name, Saving, Layers, Machine, Readers, Run, Probe),
     *(Monitoring, Profile, Quiet, Verbose, Output, Order, Page, Sticks, Written, Benchmark, Tagged, Deleting),
-    *(World, Graph, Sharing, Examined),
+    *(World, Arena, Match, Graph, Sharing, Examined),
 )
 OPTIONS = options_by_name(GROUPS)

@@ -10,7 +10,8 @@ from typing import ClassVar
 from exphil.config.option import at_least, between, from_up_to, option
 
 
-def _character(text: str) -> str:
+def character_word(text: str) -> str:
+    """The name of a character, however it is spelled."""
     from exphil.game.ids import character  # numpy is loaded only when a character is named
 
     return character(text).name.lower()
@@ -59,7 +60,7 @@ class Character:
     train_character: str | None = option(
         None,
         "learn from whichever player has this character",
-        parse=_character,
+        parse=character_word,
         aliases=("--character",),
         metavar="NAME",
     )
@@ -73,8 +74,18 @@ class Characters:
     characters: tuple[str, ...] = option(
         (),
         "only games in which one of these characters plays (default: all)",
-        parse=_character,
+        parse=character_word,
         metavar="NAME,...",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """Which stages are meant."""
+
+    title: ClassVar[str] = "Data"
+    stages: tuple[str, ...] = option(
+        (), "only games on one of these stages", parse=_stage, aliases=("--stage",), metavar="NAME,..."
     )
 
 
@@ -83,9 +94,6 @@ class Choosing:
     """Which files are learned from."""
 
     title: ClassVar[str] = "Data"
-    stages: tuple[str, ...] = option(
-        (), "only games on one of these stages", parse=_stage, aliases=("--stage",), metavar="NAME,..."
-    )
     min_quality: int | None = option(
         None, "only games whose quality is at least this, 0 to 100 (default: all)", check=between(0, 100)
     )

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from exphil.config.option import between, inside, option
+from exphil.config.groups.games import character_word
+from exphil.config.option import Check, between, inside, option
 from exphil.config.temperatures import spelled_temperature
+
+_even = Check("must be an even number, 2 or more", lambda count: count >= 2 and count % 2 == 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,11 +63,46 @@ class Deciding:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """Where a policy plays."""
+    """Where games are played."""
 
     title: ClassVar[str] = "World"
-    world: str = option("umi", "where it plays: umi, in an arena of the Computer Melee Championship", choices=("umi",))
+    world: str | None = option(
+        None,
+        "where it is played: sim, our simulator (match); melee_sim, the library of this name (match); umi, an arena of "
+        "the Computer Melee Championship (play)",
+        choices=("sim", "melee_sim", "umi"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arena:
+    """Where an arena is."""
+
+    title: ClassVar[str] = "World"
     socket: Path | None = option(None, "socket that UMI's arena listens at", env="UMI_SOCKET", metavar="FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """What two players play against each other."""
+
+    title: ClassVar[str] = "Match"
+    games: int = option(64, "the most games that are played, two a pair with ports swapped", check=_even)
+    within: float | None = option(
+        None, "stop as soon as the win rate is known to +- this, 0.05 for example", check=inside(0, 0.5)
+    )
+    as_characters: tuple[str, ...] = option(
+        (),
+        "characters of the first and the second player, or one for both (default: what a policy was trained on most, "
+        "if that is known, else fox)",
+        check=Check("must be one character, or two", lambda names: len(names) <= 2),
+        parse=character_word,
+        aliases=("--as",),
+        metavar="NAME,NAME",
+    )
+    minutes: float = option(8.0, "clock of a game", check=between(0.01, 99))
+    stocks: int = option(4, "lives of each player in a game", check=between(1, 99))
+    save_replays: Path | None = option(None, "folder to write every game to, as .slp", metavar="FOLDER")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,161 @@
+"""Who hits whom: hitboxes against bodies and shields, grabs and throws.
+
+A body is an upright capsule, the character's ``width`` and ``height``: the game's own bodies are spheres on an animated
+skeleton that nobody publishes, so hits at the very edge differ.
+"""
+
+from __future__ import annotations
+
+from math import floor, sqrt
+
+from exphil.compiled import part
+from exphil.envs.sim import actions as act
+from exphil.envs.sim import damage, shield
+from exphil.envs.sim.entering import enter
+from exphil.envs.sim.state import Record
+
+ELECTRIC = 2
+SHIELD_KEPT = 0.7
+"""Of the damage, what a shield loses (SmashWiki "Shield", fully pressed; 0.7 in 1,120 hits of the shared replays)."""
+HELD_DISTANCE, THROWN_FROM, THROWN_WEIGHT = 9.0, 6.0, 100.0
+
+
+@part
+def reach(p: Record, q: Record, box: Record, body: Record) -> float:
+    """How deep a hitbox is in a body; positive where they touch."""
+    x = p.x + box.x * p.facing
+    y = p.y + box.y
+    radius = body.width
+    low = q.y + radius
+    high = max(q.y + body.height - radius, low)
+    nearest = min(max(y, low), high)
+    across, up = x - q.x, y - nearest
+    return box.size + radius - sqrt(across * across + up * up)
+
+
+@part
+def guarded(p: Record, q: Record, box: Record, body: Record) -> bool:
+    """Whether a hitbox touches a shield that is up."""
+    if act.KIND[q.action] != act.K_SHIELD and q.action != act.GUARD_STUN:
+        return False
+    x, y = p.x + box.x * p.facing, p.y + box.y
+    across, up = x - q.x, y - (q.y + body.height * 0.5)
+    radius = body.shield_size * (0.3 + 0.7 * q.shield / shield.FULL)
+    return sqrt(across * across + up * up) <= box.size + radius
+
+
+@part
+def touched(p: Record, q: Record, tables: Record) -> tuple[int, int]:
+    """The row of ``boxes`` with which p touches q in this frame, and 1 for the body, 2 for the shield; or (-1, 0)."""
+    at = tables.motion_at[p.character, p.action]
+    if at < 0 or p.t > tables.motion_frames[p.character, p.action]:
+        return -1, 0
+    body = tables.attributes[q.character]
+    row = at + p.t - 1
+    if tables.box_at[row] == tables.box_at[row + 1]:
+        p.hit_mask = 0
+    if p.hit_mask != 0 or p.hitlag > 0.0 or q.invulnerable > 0 or safe(q, tables):
+        return -1, 0
+    for index in range(tables.box_at[row], tables.box_at[row + 1]):
+        box = tables.boxes[index]
+        if box.hit >= 0 and guarded(p, q, box, body):
+            return index, 2
+        if box.hit < 0 and (q.on_ground == 0 or act.KIND[q.action] == act.K_HELD):
+            continue
+        if reach(p, q, box, body) > 0.0:
+            return index, 1
+    return -1, 0
+
+
+@part
+def safe(q: Record, tables: Record) -> bool:
+    """Whether a body cannot be touched in this frame of its state."""
+    kind = act.KIND[q.action]
+    if kind == act.K_DEAD or kind == act.K_REBIRTH or kind == act.K_ENTRY or kind == act.K_THROWN:
+        return True
+    first = tables.safe_from[q.character, q.action]
+    return first > 0 and first <= q.t <= tables.safe_to[q.character, q.action]
+
+
+@part
+def hit(p: Record, q: Record, index: int, what: int, tables: Record) -> None:
+    """What a touch does."""
+    box = tables.boxes[index]
+    p.hit_mask = 1
+    if box.hit < 0:
+        grab(p, q, tables)
+        return
+    blow = tables.hits[box.hit]
+    dealt = blow.damage
+    electric = blow.effect == ELECTRIC
+    side = p.facing if abs(p.x - q.x) < 0.01 or blow.angle == 0.0 else (1.0 if q.x > p.x else -1.0)
+    if act.KIND[p.action] != act.K_AERIAL and act.KIND[p.action] != act.K_SPECIAL:
+        side = p.facing if (q.x - p.x) * p.facing > -4.0 else -p.facing
+    frames = damage.hitlag(dealt, electric)
+    p.hitlag = float(damage.hitlag(dealt, False))
+    q.hitlag = float(frames)
+    if what == 2:
+        stopped(q, dealt, blow.shield, side, tables)
+        return
+    q.percent += dealt
+    release(q, p, tables)
+    force = damage.knockback(
+        q.percent, blow.damage, blow.growth, blow.base, blow.set, tables.attributes[q.character].weight
+    )
+    damage.launch(q, force, blow.angle, side, where(p, q, box, tables), tables)
+
+
+@part
+def where(p: Record, q: Record, box: Record, tables: Record) -> int:
+    """Which third of the body a hitbox is at: 0 high, 1 middle, 2 low."""
+    share = (p.y + box.y - q.y) / tables.attributes[q.character].height
+    if share > 2.0 / 3.0:
+        return 0
+    return 1 if share > 1.0 / 3.0 else 2
+
+
+@part
+def stopped(q: Record, dealt: float, extra: float, side: float, tables: Record) -> None:
+    """A shield takes the hit: it shrinks, its owner is stunned and pushed."""
+    q.shield -= (dealt + extra) * SHIELD_KEPT
+    if q.shield <= 0.0:
+        shield.broken(q, tables)
+        return
+    enter(q, act.GUARD_STUN, tables)
+    q.length = int((dealt + 4.45) / 2.235)
+    q.rate = tables.whole[q.character, act.GUARD_STUN] / max(q.length, 1)
+    q.ground_x = side * min(dealt * 0.0666 * 1.1, 2.0)
+    q.air_x = 0.0
+
+
+@part
+def release(q: Record, p: Record, tables: Record) -> None:
+    """A hit frees whoever was held, and whoever holds lets go."""
+    if act.KIND[q.action] == act.K_HELD and (act.KIND[p.action] == act.K_HOLD) and p.action != act.CATCH_ATTACK:
+        enter(p, act.WAIT, tables)
+
+
+@part
+def grab(p: Record, q: Record, tables: Record) -> None:
+    """One holds, the other is held in front."""
+    enter(p, act.CATCH_PULL if p.action == act.CATCH else act.CATCH_DASH_PULL, tables)
+    enter(q, act.PULLED, tables)
+    p.timer = int(90 + q.percent * 1.7)
+    q.facing = -p.facing
+    q.x = p.x + p.facing * HELD_DISTANCE
+    p.ground_x, p.air_x, q.ground_x, q.air_x = 0.0, 0.0, 0.0, 0.0
+
+
+@part
+def throw(p: Record, q: Record, tables: Record) -> None:
+    """The frame in which a throw lets go. Everybody flies as if weighing 100 (fitted, see tools/tables)."""
+    place = p.action - act.THROW_FORWARD
+    if act.KIND[q.action] != act.K_THROWN or p.t != max(tables.throw_frame[p.character, place], 2):
+        return
+    blow = tables.throws[p.character, place]
+    q.percent += tables.throw_before[p.character, place] + blow.damage
+    side = -p.facing if p.action == act.THROW_BACK else p.facing
+    force = damage.knockback(floor(q.percent), blow.damage, blow.growth, blow.base, blow.set, THROWN_WEIGHT)
+    q.on_ground, q.surface = 0, -1
+    damage.launch(q, force, blow.angle, side, 1, tables)
+    q.y += THROWN_FROM

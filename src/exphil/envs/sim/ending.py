@@ -1,0 +1,89 @@
+"""What follows when a state has lasted as long as it lasts."""
+
+from __future__ import annotations
+
+from exphil.compiled import part
+from exphil.envs.sim import actions as act
+from exphil.envs.sim import ledge, shield, sticks
+from exphil.envs.sim.entering import enter, fall, hops, jump
+from exphil.envs.sim.state import Record
+
+FALLS_AFTER = (act.K_DAMAGE, act.K_DAMAGE_AIR, act.K_AERIAL, act.K_JUMP, act.K_LEDGE_JUMP, act.K_SPECIAL)
+
+
+@part
+def follow(p: Record, action: int, tables: Record) -> None:
+    """From one part of a move to the next, or out of it in the way of the ground or of the air."""
+    kind = act.KIND[action]
+    if kind == act.K_SPECIAL:
+        way = p.side
+        enter(p, action, tables)
+        p.side = way
+    elif p.on_ground:
+        enter(p, act.WAIT, tables)
+    elif kind == act.K_HELPLESS or p.side == 2:
+        enter(p, act.FALL_SPECIAL, tables)
+        p.timer = 0
+    else:
+        fall(p, tables)
+
+
+@part
+def finish(p: Record, stage: int, seat: int, game: Record, tables: Record) -> None:
+    """What follows when a state has lasted as long as it lasts."""
+    kind, body = act.KIND[p.action], tables.attributes[p.character]
+    if kind == act.K_DEAD:
+        if p.stocks > 0:
+            ledge.revive(p, stage, seat, tables)
+        else:
+            p.action = act.GONE
+            p.length = 0
+    elif kind == act.K_REBIRTH:
+        if p.action == act.REBIRTH:
+            enter(p, act.REBIRTH_WAIT, tables)
+            p.length = 0
+    elif kind == act.K_SQUAT:
+        jump(p, tables)
+    elif p.action in (act.CATCH_ATTACK, act.CATCH_PULL, act.CATCH_DASH_PULL):
+        enter(p, act.CATCH_WAIT, tables)
+        p.length = 0
+    elif p.action == act.GUARD_ON or p.action == act.GUARD_STUN or p.action == act.GUARD_REFLECT:
+        enter(p, act.GUARD if sticks.shielding(p) else act.GUARD_OFF, tables)
+        if p.action == act.GUARD:
+            p.length = 0
+    elif p.action == act.CROUCH_START or p.action == act.TILT_DOWN:
+        enter(p, act.CROUCH, tables)
+        p.length = 0
+    elif kind == act.K_DOWN_BOUND:
+        enter(p, p.action + 1, tables)
+    elif p.action == act.DOWN_WAIT or p.action == act.DOWN_WAIT_UP:
+        enter(p, p.action + 2, tables)
+    elif p.action == act.LEDGE_CATCH:
+        enter(p, act.LEDGE_WAIT, tables)
+        p.length = 0
+    elif p.action == act.LEDGE_JUMP_1 or p.action == act.LEDGE_JUMP_SLOW_1:
+        ledge.jumped_up(p, body, tables)
+    elif act.LEDGE_CLIMB_SLOW <= p.action <= act.LEDGE_ROLL:
+        ledge.climbed(p, stage, game)
+        enter(p, act.WAIT, tables)
+    elif p.action == act.BREAK_DOWN:
+        enter(p, act.BREAK_STAND, tables)
+        p.length = shield.STAND_FRAMES
+    elif p.action == act.BREAK_STAND:
+        enter(p, act.DIZZY, tables)
+        p.length = shield.DIZZY_FRAMES
+    elif kind == act.K_AIR_DODGE:
+        enter(p, act.FALL_SPECIAL, tables)
+        p.length = 0
+        p.timer = 0
+    elif kind == act.K_SPECIAL and tables.after[p.character, p.action] > 0:
+        follow(p, tables.after[p.character, p.action], tables)
+    elif p.on_ground:
+        if p.action == act.ROLL_FORWARD:
+            p.facing = -p.facing
+        enter(p, act.WAIT, tables)
+    elif kind == act.K_SPECIAL and p.side == 2 and not hops(p):
+        enter(p, act.FALL_SPECIAL, tables)
+        p.length, p.timer = 0, 0
+    elif kind in FALLS_AFTER or p.action == act.PASS:
+        fall(p, tables)

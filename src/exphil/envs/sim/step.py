@@ -1,0 +1,127 @@
+"""One frame of N games: controllers in, every player moved, every touch felt. The simulator is called from here.
+
+The order within a frame is the game's: animations end (with the stick of the frame before), controllers are read and
+may start something, speeds change, positions follow, feet meet the ground, and last of all hits are felt.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from exphil.compiled import compiled, part
+from exphil.envs.sim import actions as act
+from exphil.envs.sim import air, combat, damage, ground_lines, ledge, moving, shield, shots, sticks
+from exphil.envs.sim.ending import finish
+from exphil.envs.sim.entering import drift, fall, gravity, hops
+from exphil.envs.sim.grounded import act_on_ground, special_frame
+from exphil.envs.sim.state import Record
+from exphil.game.time import GO_FRAME
+
+ENTRY_FALLS, ENTRY_LATER = -59, 5
+"""The frame on which the first player falls into the game, and how much later the second, as in the shared replays."""
+REST = np.zeros(6)
+
+
+@part
+def act_in_air(p: Record, game: Record, stage: int, seat: int, tables: Record) -> None:
+    """A frame in the air by the kind of state."""
+    body, kind = tables.attributes[p.character], act.KIND[p.action]
+    if kind == act.K_JUMP or kind == act.K_FALL or hops(p):
+        air.flying(p, tables, body, True)
+    elif kind == act.K_AERIAL:
+        until = tables.iasa[p.character, p.action]
+        air.flying(p, tables, body, until > 0 and p.t >= until)
+    elif kind == act.K_HELPLESS:
+        air.fast_fall(p)
+        gravity(p, body)
+        drift(p, body)
+    elif kind == act.K_AIR_DODGE:
+        air.dodging(p, tables, body)
+    elif kind in (act.K_DAMAGE, act.K_DAMAGE_AIR, act.K_FLY, act.K_TUMBLE):
+        damage.hurt(p, tables, body)
+    elif kind == act.K_SPECIAL:
+        special_frame(p, tables, body)
+    elif kind == act.K_LEDGE_JUMP:
+        if p.action == act.LEDGE_JUMP_2 or p.action == act.LEDGE_JUMP_SLOW_2:
+            air.flying(p, tables, body, p.t > 10)
+    elif kind == act.K_LEDGE:
+        ledge.hanging(p, game, stage, tables)
+    elif kind == act.K_REBIRTH:
+        ledge.reviving(p, stage, seat, tables)
+    elif kind == act.K_BROKEN:
+        gravity(p, body)
+    elif kind == act.K_ENTRY and game.frame >= ENTRY_FALLS + ENTRY_LATER * seat:
+        fall(p, tables)
+
+
+@part
+def advance(p: Record, foe: Record, game: Record, stage: int, seat: int, tables: Record, pad: Record) -> None:
+    """One player's frame up to the hits. ``pad`` is main x, y, c x, y, shoulder, buttons."""
+    held = p.hitlag > 0.0
+    if held:
+        p.hitlag -= 1.0
+    frozen = held and p.hitlag > 0.0
+    if not frozen:
+        p.t += 1
+        p.action_frame += p.rate
+        if p.length > 0 and p.t > p.length:
+            finish(p, stage, seat, game, tables)
+    sticks.read(p, pad[0], pad[1], pad[2], pad[3], pad[4], int(pad[5]))
+    if frozen:
+        return
+    if held and p.hitstun > 0.0:
+        damage.influence(p)
+    if p.invulnerable > 0:
+        p.invulnerable -= 1
+    if act.KIND[p.action] != act.K_SHIELD and act.KIND[p.action] != act.K_SHIELD_STUN and p.shield < shield.FULL:
+        p.shield = min(p.shield + shield.REGROWTH, shield.FULL)
+    if p.on_ground or act.KIND[p.action] == act.K_DOWN_BOUND:
+        act_on_ground(p, foe, game, stage, tables)
+    else:
+        act_in_air(p, game, stage, seat, tables)
+    moving.move(p, foe, game, stage, tables)
+    ledge.beyond(p, stage, tables)
+
+
+@part
+def fight(p: Record, q: Record, tables: Record) -> None:
+    """Both players' touches of this frame, found before any is felt."""
+    mine, what = combat.touched(p, q, tables)
+    theirs, how = combat.touched(q, p, tables)
+    if mine >= 0:
+        combat.hit(p, q, mine, what, tables)
+    if theirs >= 0:
+        combat.hit(q, p, theirs, how, tables)
+
+
+@compiled(nogil=True)
+def step(players: Record, games: Record, items: Record, pads: Record, known: Record) -> None:
+    """One frame of every game.
+
+    Args:
+        players: ``(E, 2)`` of ``state.PLAYER``.
+        games: ``(E,)`` of ``state.GAME``.
+        items: ``(E, 15)`` of ``state.ITEM``.
+        pads: ``(E, 2, 6)`` float64: main x and y, c x and y, trigger, buttons.
+        known: ``data.known()``.
+    """
+    tables = known[0]
+    for row in range(players.shape[0]):
+        game = games[row]
+        first, second = players[row, 0], players[row, 1]
+        stage = ground_lines.ROW_OF_STAGE[game.stage]
+        game.frame += 1
+        ground_lines.lift(stage, game)
+        shove = moving.crowded(first, second)
+        shots.fly(items[row])
+        for seat in range(2):  # a loop, so that all that a player does is compiled once
+            pad = pads[row, seat] if game.frame >= GO_FRAME else REST
+            advance(players[row, seat], players[row, 1 - seat], game, stage, seat, tables, pad)
+        if shove != 0.0:
+            moving.nudge(first, shove, stage, game)
+            moving.nudge(second, -shove, stage, game)
+        fight(first, second, tables)
+        shots.strike(first, 0, items[row], tables)
+        shots.strike(second, 1, items[row], tables)
+        shots.shoot(first, 0, items[row])
+        shots.shoot(second, 1, items[row])

@@ -1,0 +1,125 @@
+"""The simulator as an Environment: two players, six stages, 26 characters, N games at once, no disc.
+
+What enters: characters, stages and a seed; then controllers. What leaves: frames like everybody else's. The physics are
+in the kernels of this room (``step``); what is missing of the game stands in ``docs/simulator.md``.
+
+What can go wrong: OptionError for a character nobody can play or a stage without geometry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exphil.envs.environment import Frame
+from exphil.envs.sim import reset, showing, state
+from exphil.envs.sim.data import known, load
+from exphil.envs.sim.step import step
+from exphil.errors import OptionError
+from exphil.game.controller import Controller
+from exphil.game.ids import Character, Stage, character_name, stage_name
+from exphil.game.time import MAX_FRAMES
+
+Pair = tuple[int, int]
+
+
+class SimEnvironment:
+    """N games of two players.
+
+    Args:
+        games: How many are played side by side.
+        characters: Internal numbers of the two players, for all games or game by game.
+        stages: External stage number, for all games or game by game.
+        ports: Where the two players sit, in order.
+        stocks: Lives of each.
+        max_frames: The frame number on which the clock ends a game (eight minutes after frame 0).
+
+    Raises:
+        OptionError: a character that nobody can play, a stage without geometry, lists of another length than ``games``.
+    """
+
+    delay = 0
+    reacts_to_actions = True
+    name = "sim"
+
+    def __init__(
+        self,
+        games: int,
+        characters: Pair | Sequence[Pair],
+        stages: int | Sequence[int],
+        *,
+        ports: Pair = (1, 2),
+        stocks: int = 4,
+        max_frames: int = MAX_FRAMES,
+    ) -> None:
+        self.ports, self._stocks, self._max_frames = ports, stocks, max_frames
+        pairs = np.asarray(characters, np.int64)
+        self._characters = (
+            np.broadcast_to(pairs, (games, 2)) if pairs.ndim == 1 else _checked(pairs, games, "characters")
+        )
+        numbers = np.asarray(stages, np.int64)
+        self._stages = np.broadcast_to(numbers, (games,)) if numbers.ndim == 0 else _checked(numbers, games, "stages")
+        _check(self._characters, self._stages)
+        self._tables = load()
+        self._players = np.zeros((games, 2), state.PLAYER).view(np.recarray)
+        self._games = np.zeros(games, state.GAME).view(np.recarray)
+        self._items = np.zeros((games, state.ITEMS), state.ITEM).view(np.recarray)
+        self._pads = np.zeros((games, 2, 6))
+        self._seed, self._opened = 0, np.zeros(games, np.int64)
+
+    def reset(self, seed: int | None = None) -> Frame:
+        """Open every game anew; the same seed gives the same games. None goes on with other seeds."""
+        if seed is not None:
+            self._seed, self._opened = seed, np.zeros(len(self._games), np.int64)
+        self._open(np.ones(len(self._games), np.bool_))
+        return self._frame()
+
+    def step(self, controllers: Mapping[int, Controller]) -> Frame:
+        """Press and see the next frame; a port left out presses nothing."""
+        for seat, port in enumerate(self.ports):
+            held = controllers.get(port)
+            if held is None:
+                self._pads[:, seat] = 0.0
+                continue
+            for column in range(6):
+                self._pads[:, seat, column] = held[column]
+        games, stocks = self._games.view(np.ndarray), self._players.view(np.ndarray)["stocks"]  # recarrays are slow
+        ended = (games["last"] != 0) | (games["truncated"] != 0)
+        step(self._players, self._games, self._items, self._pads, known())
+        games["first"] = 0
+        games["last"] = (stocks == 0).any(1) | (games["frame"] >= self._max_frames)
+        if ended.any():
+            self._open(ended)
+        return self._frame()
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _open(self, rows: NDArray[np.bool_]) -> None:
+        reset.open_games(
+            self._players, self._games, self._items, rows, self._characters, self._stages, self._stocks, self._seed,
+            self._opened, self._tables,
+        )  # fmt: skip
+        self._opened[rows] += 1
+
+    def _frame(self) -> Frame:
+        game = showing.shown(self._players, self._games, self._items)
+        games = self._games.view(np.ndarray)
+        return Frame(game, games["first"] != 0, games["last"] != 0, games["truncated"] != 0)
+
+
+def _checked(given: NDArray[np.int64], games: int, what: str) -> NDArray[np.int64]:
+    if len(given) != games:
+        raise OptionError(f"{len(given)} {what} for {games} games", what)
+    return given
+
+
+def _check(characters: NDArray[np.int64], stages: NDArray[np.int64]) -> None:
+    for number in np.unique(characters).tolist():
+        if not 0 <= number < Character.MASTER_HAND or number == Character.NANA:
+            raise OptionError(f"nobody can play {character_name(number)}", "character")
+    for number in np.unique(stages).tolist():
+        if number not in tuple(Stage):
+            raise OptionError(f"{stage_name(number)} is not one of the six legal stages", "stage")

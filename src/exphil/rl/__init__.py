@@ -1,0 +1,1 @@
+"""Learning from reward: worlds as other libraries want them."""

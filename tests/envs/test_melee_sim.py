@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 
-import melee_sim_stub as stub
 import numpy as np
 import pytest
 
+import melee_sim_stub as stub
 from exphil.envs.melee_sim import MeleeSimEnvironment
 from exphil.errors import ExphilError, OptionError
 from exphil.features import action

@@ -70,14 +70,19 @@ def _keep(made: Any, function: Callable[..., Any]) -> None:
 
 @cache
 def digest(source: Path) -> str:
-    """Of a file's text and that of all it imports of this package; the same files have the same one anywhere."""
+    """Of the text of a file's ``sources``; the same files have the same one anywhere."""
+    texts = sorted(hashlib.sha256(path.read_bytes()).digest() for path in sources(source))
+    return hashlib.sha256(b"".join(texts)).hexdigest()
+
+
+def sources(source: Path) -> set[Path]:
+    """A file and all that it imports of this package, directly or through others."""
     found, waiting = {source}, [source]
     while waiting:
         new = set(_imported(waiting.pop())) - found
         found |= new
         waiting += new
-    texts = sorted(hashlib.sha256(path.read_bytes()).digest() for path in found)
-    return hashlib.sha256(b"".join(texts)).hexdigest()
+    return found
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import atan2, cos, sin
+from math import sqrt
 
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
@@ -60,10 +60,10 @@ def dodge(p: Record, tables: Record) -> None:
     """The first frame of an air dodge."""
     enter(p, act.AIR_DODGE, tables)
     p.air_x, p.speed_y, p.fast = 0.0, 0.0, 0
-    if abs(p.main_x) > 0.0 or abs(p.main_y) > 0.0:
-        angle = atan2(p.main_y, p.main_x)
-        p.air_x = AIR_DODGE_SPEED * AIR_DODGE_KEPT * cos(angle)
-        p.speed_y = AIR_DODGE_SPEED * AIR_DODGE_KEPT * sin(angle)
+    pushed = sqrt(p.main_x * p.main_x + p.main_y * p.main_y)
+    if pushed > 0.0:  # no angles: the sine of a push to the left is not quite 0, and would keep it off the ground
+        p.air_x = AIR_DODGE_SPEED * AIR_DODGE_KEPT * p.main_x / pushed
+        p.speed_y = AIR_DODGE_SPEED * AIR_DODGE_KEPT * p.main_y / pushed
 
 
 @part

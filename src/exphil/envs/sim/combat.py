@@ -30,7 +30,7 @@ def reach(p: Record, q: Record, box: Record, body: Record) -> float:
     high = max(q.y + body.height - radius, low)
     nearest = min(max(y, low), high)
     across, up = x - q.x, y - nearest
-    return box.size + radius - sqrt(across * across + up * up)
+    return box["size"] + radius - sqrt(across * across + up * up)
 
 
 @part
@@ -41,7 +41,7 @@ def guarded(p: Record, q: Record, box: Record, body: Record) -> bool:
     x, y = p.x + box.x * p.facing, p.y + box.y
     across, up = x - q.x, y - (q.y + body.height * 0.5)
     radius = body.shield_size * (0.3 + 0.7 * q.shield / shield.FULL)
-    return sqrt(across * across + up * up) <= box.size + radius
+    return sqrt(across * across + up * up) <= box["size"] + radius
 
 
 @part
@@ -100,7 +100,7 @@ def hit(p: Record, q: Record, index: int, what: int, tables: Record) -> None:
     q.percent += dealt
     release(q, p, tables)
     force = damage.knockback(
-        q.percent, blow.damage, blow.growth, blow.base, blow.set, tables.attributes[q.character].weight
+        q.percent, blow.damage, blow.growth, blow["base"], blow.set, tables.attributes[q.character].weight
     )
     damage.launch(q, force, blow.angle, side, where(p, q, box, tables), tables)
 
@@ -155,7 +155,7 @@ def throw(p: Record, q: Record, tables: Record) -> None:
     blow = tables.throws[p.character, place]
     q.percent += tables.throw_before[p.character, place] + blow.damage
     side = -p.facing if p.action == act.THROW_BACK else p.facing
-    force = damage.knockback(floor(q.percent), blow.damage, blow.growth, blow.base, blow.set, THROWN_WEIGHT)
+    force = damage.knockback(floor(q.percent), blow.damage, blow.growth, blow["base"], blow.set, THROWN_WEIGHT)
     q.on_ground, q.surface = 0, -1
     damage.launch(q, force, blow.angle, side, 1, tables)
     q.y += THROWN_FROM

@@ -13,7 +13,8 @@ import numpy as np
 from exphil.game.frames import NUM_ITEMS
 
 Record = Any
-"""One element of a structured array, seen as numba sees it: its fields are attributes."""
+"""One element of a structured array, seen as numba sees it: its fields are attributes. Two that numpy has of its own
+are read as items, so that uncompiled kernels find them: ``box["size"]`` and ``hit["base"]``."""
 
 _FLOATS = """
     x y facing ground_x air_x speed_y attack_x attack_y percent shield action_frame hitlag hitstun

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from exphil.game.controller import TRIGGER_FLOOR
 from exphil.game.frames import ROW, Game, playing
-from exphil.game.ids import BUTTONS, CATEGORIES, CATEGORY_OF_ACTION, NUM_ACTIONS, Action, Button, Character
+from exphil.game.ids import BUTTONS, NUM_ACTIONS, Action, Button, Character
 from exphil.game.time import FRAMES_PER_SECOND
-from exphil.replays.quality import FOOTHOLD, RECENT_HIT
+from exphil.replays.quality import DEAD, FOOTHOLD, RECENT_HIT, STANDS, SUFFERS
 
 Flags = NDArray[np.bool_]
 Doubles = NDArray[np.float64]
@@ -55,10 +55,6 @@ _FRAMES, _TIMES, _LONGEST = (slice(at * len(_RUNS), (at + 1) * len(_RUNS)) for a
 _LONG_AGO = 1 << 20
 
 
-def _states(*categories: str) -> Flags:
-    return np.isin(CATEGORY_OF_ACTION, [CATEGORIES.index(name) for name in categories])
-
-
 def _actions(*numbers: int) -> Flags:
     return np.isin(np.arange(NUM_ACTIONS), numbers)
 
@@ -69,11 +65,6 @@ _MANY_JUMPS = _actions(*range(0x155, 0x15A))  # of those who have five of them
 _JUMPERS = (Character.KIRBY, Character.JIGGLYPUFF)
 _AERIAL_LANDING = _actions(*range(0x46, 0x4B))
 _SPECIAL_LANDING = 0x2B
-_DEAD = _states("dead")
-_STANDS = _states(
-    "idle", "walk", "dash", "jump_squat", "crouch", "landing", "jab", "tilt", "smash", "shield", "grab"
-)  # as in ``quality.suicides``
-_SUFFERS = _states("damage", "tumble", "grabbed")
 
 
 class Counts:
@@ -203,14 +194,14 @@ class _Lives:
         alone = ~self._hit | ((self._since_hit >= RECENT_HIT) & (self._stood >= FOOTHOLD))
         thrown = lost & self._lived & ~self._struck & alone
         self._begin(lost)
-        alive, percent = ~_DEAD[action], np.nan_to_num(players["percent"])
+        alive, percent = ~DEAD[action], np.nan_to_num(players["percent"])
         hit = alive & (percent > self._percent) & ~lost
         self._hit |= hit
         self._lived |= alive
         self._since_hit = (self._since_hit + alive) * ~hit
-        self._stood = (self._stood + (alive & _STANDS[action])) * ~hit
+        self._stood = (self._stood + (alive & STANDS[action])) * ~hit
         flies = (players["hitstun"] > 0) | (players["speed_x_attack"] != 0) | (players["speed_y_attack"] != 0)
-        self._struck = np.where(alive, flies | _SUFFERS[action], self._struck)
+        self._struck = np.where(alive, flies | SUFFERS[action], self._struck)
         self._stocks, self._percent = players["stocks"].copy(), percent
         return {"lost": lost, "thrown": thrown}
 

@@ -86,11 +86,11 @@ def _states(*names: str) -> NDArray[np.bool_]:
     return np.isin(CATEGORY_OF_ACTION, [CATEGORIES.index(name) for name in names])
 
 
-_DEAD = _states("dead")
-_STANDS = _states(
+DEAD = _states("dead")
+STANDS = _states(
     "idle", "walk", "dash", "jump_squat", "crouch", "landing", "jab", "tilt", "smash", "shield", "grab"
 )  # on the stage and master of oneself: the ledge, the air and lying down are neither
-_SUFFERS = _states("damage", "tumble", "grabbed")
+SUFFERS = _states("damage", "tumble", "grabbed")
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _thrown_away(
     The percent of a life stays until the player is set back on the stage, and a stock may be counted only at the end
     of a star KO: so a life ends on the last frame before the state of being dead.
     """
-    dead, stands = _DEAD[action], _STANDS[action]
+    dead, stands = DEAD[action], STANDS[action]
     alive = np.maximum.accumulate(np.where(dead, -1, np.arange(len(action))))
     found, begin = [], 0
     for loss in losses:
@@ -202,7 +202,7 @@ def _thrown_away(
         life = percent[begin : max(begin, last) + 1]
         hits = np.flatnonzero(life[1:] > life[:-1])
         hit = begin + 1 + int(hits[-1]) if len(hits) else begin
-        if last < begin or launched[last] or _SUFFERS[action[last]] or (len(hits) and last - hit < RECENT_HIT):
+        if last < begin or launched[last] or SUFFERS[action[last]] or (len(hits) and last - hit < RECENT_HIT):
             found.append(False)
         else:
             found.append(not len(hits) or int(stands[hit + 1 : last + 1].sum()) >= FOOTHOLD)
@@ -228,7 +228,7 @@ def dealt(game: Game) -> NDArray[np.float64]:
     """``(2,)``: percent that each player dealt: the opponent's highest percent of every life, added up."""
     if not len(game):
         return np.zeros(2)
-    percent = np.where(_DEAD[_actions(game)], np.float32(0), _clean_percent(game))  # it stays on while dead
+    percent = np.where(DEAD[_actions(game)], np.float32(0), _clean_percent(game))  # it stays on while dead
     stocks = _by_seat(game, "stocks")
     starts = [np.concatenate([[0], _losses(stocks[seat])]) for seat in (0, 1)]
     taken = [np.maximum.reduceat(percent[seat], starts[seat]).sum(dtype=np.float64) for seat in (0, 1)]

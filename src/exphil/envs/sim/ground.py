@@ -18,7 +18,7 @@ WALKED = 0.2875
 RAN, RUN_TURNED = 0.62, -0.3
 DASH_TURN = 0.25
 """What a dash keeps of its speed when it turns round."""
-UPWARD, ANGLED = 0.5, 0.25
+ANGLED = 0.25
 CROUCH_LEFT = 0.6125
 PASS_SPEED, PASS_FRAME = -0.5, 4
 """Speed down on falling through a platform, and the frame of crouching on which that happens."""
@@ -82,6 +82,11 @@ def stand_command(p: Record, tables: Record) -> bool:
         return True
     if attack(p, tables):
         return True
+    return _guard_or_jump(p, tables)
+
+
+@part
+def _guard_or_jump(p: Record, tables: Record) -> bool:
     if sticks.shielding(p):
         enter(p, act.GUARD_ON, tables)
         return True
@@ -175,13 +180,7 @@ def dash_command(p: Record, tables: Record) -> bool:
         else:
             enter(p, act.DASH_ATTACK, tables)
         return True
-    if sticks.shielding(p):
-        enter(p, act.GUARD_ON, tables)
-        return True
-    if sticks.jumped(p):
-        squat(p, tables)
-        return True
-    return False
+    return _guard_or_jump(p, tables)
 
 
 @part

@@ -136,23 +136,21 @@ def drawn(game: Record) -> float:
 
 
 @part
+def _lifted(now: float, goal: float, rest: int, game: Record) -> tuple[float, float, int]:
+    """A platform's height, goal and rest a frame later."""
+    if rest > 0:
+        return now, LOWEST + (HIGHEST - LOWEST) * drawn(game) if rest == 1 else goal, rest - 1
+    if abs(goal - now) <= LIFT:
+        return goal, goal, REST + int(REST * drawn(game))
+    return now + (LIFT if goal > now else -LIFT), goal, 0
+
+
+@part
 def lift(stage: int, game: Record) -> None:
     """Fountain of Dreams' platforms rest, then move to a new height."""
     if stage != FOUNTAIN_ROW:
         return
-    if game.left_rest > 0:
-        game.left_rest -= 1
-        if game.left_rest == 0:
-            game.left_goal = LOWEST + (HIGHEST - LOWEST) * drawn(game)
-    elif abs(game.left_goal - game.left_height) <= LIFT:
-        game.left_height, game.left_rest = game.left_goal, REST + int(REST * drawn(game))
-    else:
-        game.left_height += LIFT if game.left_goal > game.left_height else -LIFT
-    if game.right_rest > 0:
-        game.right_rest -= 1
-        if game.right_rest == 0:
-            game.right_goal = LOWEST + (HIGHEST - LOWEST) * drawn(game)
-    elif abs(game.right_goal - game.right_height) <= LIFT:
-        game.right_height, game.right_rest = game.right_goal, REST + int(REST * drawn(game))
-    else:
-        game.right_height += LIFT if game.right_goal > game.right_height else -LIFT
+    game.left_height, game.left_goal, game.left_rest = _lifted(game.left_height, game.left_goal, game.left_rest, game)
+    game.right_height, game.right_goal, game.right_rest = _lifted(
+        game.right_height, game.right_goal, game.right_rest, game
+    )

@@ -23,7 +23,7 @@ _FLOATS = """
 """
 _WHOLES = """
     action t length buttons was_buttons tilt_x tilt_y since_trigger on_ground surface jumps stocks character
-    invulnerable fast short_hop passing ledge_lock hit_mask flies timer side
+    invulnerable fast short_hop passing ledge_lock hit_mask timer side
 """
 
 PLAYER = np.dtype([(name, np.float64) for name in _FLOATS.split()] + [(name, np.int64) for name in _WHOLES.split()])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.envs.sim.data import known
+from exphil.envs.sim.data import known, load
 from exphil.envs.sim.reset import open_games
 from exphil.envs.sim.state import GAME, ITEM, ITEMS, PLAYER
 from exphil.envs.sim.step import step
@@ -55,7 +55,7 @@ class World:
         self.items: Any = np.zeros((games, ITEMS), ITEM).view(np.recarray)
         every, opened = np.ones(games, np.bool_), np.zeros(games, np.int64)
         records = self.players, self.games, self.items
-        open_games(*records, every, pairs, numbers, stocks, seed, opened, known()[0])
+        open_games(*records, every, pairs, numbers, stocks, seed, opened, load())
         self.games.frame = GO_FRAME - 1  # nobody waits for the countdown
         self.players.x *= 0.15  # near enough to hit each other without meaning to
 

@@ -33,12 +33,12 @@ from exphil.envs.sim.state import Record
 
 def load() -> Record:
     """The record; the same one every time."""
-    return known()[0]
+    return known().view(np.recarray)[0]
 
 
 @cache
 def known() -> NDArray[Any]:
-    """The record in an array of one: what ``step`` takes, since numba looks longer at a bare record."""
+    """The record in an array of one: what ``step`` takes."""
     base = tables.load()
     with files("exphil.envs.sim").joinpath("states.npz").open("rb") as file, np.load(file, allow_pickle=False) as held:
         found: dict[str, NDArray[Any]] = {**base._asdict(), **{name: held[name] for name in held.files}}
@@ -47,7 +47,7 @@ def known() -> NDArray[Any]:
     made = np.zeros(1, kind)
     for name, array in found.items():
         made[0][name][...] = array
-    return made.view(np.recarray)
+    return made
 
 
 def _wide(kind: np.dtype[Any]) -> np.dtype[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from exphil.compiled import compiled, part
+from exphil.compiled import compiled, part, records
 from exphil.envs.sim.state import Record
 from exphil.game.frames import ROW, Game
 from exphil.game.ids import Stage
@@ -20,7 +20,7 @@ FOUNTAIN = int(Stage.FOUNTAIN_OF_DREAMS)
 def shown(players: NDArray[Any], games: NDArray[Any], items: NDArray[Any]) -> Game:
     """The frame of E games, ``(E,)``."""
     game = Game.empty(len(games))
-    show(game.rows.view(ROW)[..., 0], players, games, items)
+    show(records(game.rows.view(ROW)[..., 0]), records(players), records(games), records(items))
     return game
 
 

@@ -6,9 +6,12 @@ may start something, speeds change, positions follow, feet meet the ground, and 
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from exphil.compiled import compiled, part
+import numpy as np
+from numpy.typing import NDArray
+
+from exphil.compiled import compiled, part, records
 from exphil.envs.sim import actions as act
 from exphil.envs.sim import air, combat, damage, ground_lines, ledge, moving, shield, shots, sticks
 from exphil.envs.sim.ending import finish
@@ -94,8 +97,9 @@ def fight(p: Record, q: Record, tables: Record) -> None:
         combat.hit(q, p, theirs, how, tables)
 
 
-@compiled(nogil=True)
-def step(players: Record, games: Record, items: Record, pads: Record, known: Record) -> None:
+def step(
+    players: NDArray[Any], games: NDArray[Any], items: NDArray[Any], pads: NDArray[np.float64], known: NDArray[Any]
+) -> None:
     """One frame of every game.
 
     Args:
@@ -105,6 +109,12 @@ def step(players: Record, games: Record, items: Record, pads: Record, known: Rec
         pads: ``(E, 2, 6)`` float64: main x and y, c x and y, trigger, buttons.
         known: ``data.known()``.
     """
+    step_all(records(players), records(games), records(items), pads, records(known))
+
+
+@compiled(nogil=True)
+def step_all(players: Record, games: Record, items: Record, pads: Record, known: Record) -> None:
+    """``step``, compiled."""
     tables = known[0]
     for row in range(players.shape[0]):
         game = games[row]

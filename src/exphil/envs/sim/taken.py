@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exphil.compiled import compiled
+from exphil.compiled import compiled, records
 from exphil.envs.sim import actions as act
 from exphil.envs.sim import air, ledge, shield, shots, state, sticks
 from exphil.envs.sim.moving import settle
@@ -62,7 +62,7 @@ def taken(rows: NDArray[Any], tables: Any) -> tuple[NDArray[Any], NDArray[Any], 
     games: Any = np.zeros(len(rows), state.GAME).view(np.recarray)
     columns = ("main_x", "main_y", "c_x", "c_y", "shoulder", "buttons")
     players.tilt_x[0], players.tilt_y[0], players.since_trigger[0] = sticks.LONG, sticks.LONG, sticks.LONG
-    _hold(players, np.stack([real[name].astype(np.float64) for name in columns], -1))
+    _hold(records(players), np.stack([real[name].astype(np.float64) for name in columns], -1))
     for name in SAME:
         players[name] = real[name]
     for name, column in SPEEDS.items():
@@ -78,7 +78,7 @@ def taken(rows: NDArray[Any], tables: Any) -> tuple[NDArray[Any], NDArray[Any], 
     _place(players, real, begun, tables)
     _last(players, real, begun, tables)
     _remember(players, real, begun, tables)
-    settle(players, games)
+    settle(records(players), records(games))
     return players, games, _shots(rows)
 
 

@@ -63,9 +63,9 @@ class SimEnvironment:
         self._stages = np.broadcast_to(numbers, (games,)) if numbers.ndim == 0 else _checked(numbers, games, "stages")
         _check(self._characters, self._stages)
         self._tables = load()
-        self._players = np.zeros((games, 2), state.PLAYER).view(np.recarray)
-        self._games = np.zeros(games, state.GAME).view(np.recarray)
-        self._items = np.zeros((games, state.ITEMS), state.ITEM).view(np.recarray)
+        self._players = np.zeros((games, 2), state.PLAYER)
+        self._games = np.zeros(games, state.GAME)
+        self._items = np.zeros((games, state.ITEMS), state.ITEM)
         self._pads = np.zeros((games, 2, 6))
         self._seed, self._opened = 0, np.zeros(games, np.int64)
 
@@ -85,7 +85,7 @@ class SimEnvironment:
                 continue
             for column in range(6):
                 self._pads[:, seat, column] = held[column]
-        games, stocks = self._games.view(np.ndarray), self._players.view(np.ndarray)["stocks"]  # recarrays are slow
+        games, stocks = self._games, self._players["stocks"]
         ended = (games["last"] != 0) | (games["truncated"] != 0)
         step(self._players, self._games, self._items, self._pads, known())
         games["first"] = 0
@@ -106,8 +106,7 @@ class SimEnvironment:
 
     def _frame(self) -> Frame:
         game = showing.shown(self._players, self._games, self._items)
-        games = self._games.view(np.ndarray)
-        return Frame(game, games["first"] != 0, games["last"] != 0, games["truncated"] != 0)
+        return Frame(game, *(self._games[name] != 0 for name in ("first", "last", "truncated")))
 
 
 def _checked(given: NDArray[np.int64], games: int, what: str) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ OTHER = "fox_vs_fox_battlefield_016.slp"
 SMALL = ["--backbone", "gru", "--hidden", "8", "--epochs", "1", "--threads", "1", "--device", "cpu", "--seed", "1"]
 WHERE = (
     "  hint: Slippi Dolphin saves your games in its replay folder; public sets exist on Hugging Face and in the Slippi "
-    "Discord; pass --replays FOLDER or set EXPHIL_REPLAYS_DIR"
+    "Discord; name the folder they are in (--replays FOLDER in training) or set EXPHIL_REPLAYS_DIR"
 )
 
 BACKBONES = "mlp, gru, lstm, mamba, mamba2, attention, hybrid, jamba"

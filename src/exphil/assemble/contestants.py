@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exphil.assemble.playing import asked_delay, manner, playable, style
+from exphil.config.groups import CheckpointsDir
 from exphil.config.layers import Settings
 from exphil.config.option import nearest
 from exphil.envs import ladder
@@ -46,7 +47,7 @@ class Entered(NamedTuple):
 
 
 def entered(settings: Settings, words: tuple[str, str]) -> tuple[Entered, Entered]:
-    """Both contestants of a match; of two with one name the second is called so.
+    """Both contestants of a match; two of one name are called by their files, or the second by its place.
 
     Args:
         settings: Of the command match.
@@ -59,12 +60,24 @@ def entered(settings: Settings, words: tuple[str, str]) -> tuple[Entered, Entere
     if given is not None and all(word in ladder.NAMES for word in words):
         raise OptionError("only scripts play, and it is for policies", settings.sources[given], "drop it")
     asked = settings.match.as_characters
+    words = _meant(words[0]), _meant(words[1])
     names = [*(asked if len(asked) != 1 else asked * 2), None, None]
     loaded = {word: _playable(settings, word) for word in dict.fromkeys(words) if word not in ladder.NAMES}
     first, second = (_one(settings, word, name, loaded.get(word)) for word, name in zip(words, names, strict=False))
+    if first.contestant.name == second.contestant.name and Path(words[0]).name != Path(words[1]).name:
+        return _named(first, Path(words[0]).name), _named(second, Path(words[1]).name)
     if first.contestant.name == second.contestant.name:
-        second = second._replace(contestant=second.contestant._replace(name=f"{second.contestant.name} (second)"))
+        return first, _named(second, f"{second.contestant.name} (second)")
     return first, second
+
+
+def _meant(word: str) -> str:
+    """The name of a script in any spelling, unless a file is called so."""
+    return word.lower() if word.lower() in ladder.NAMES and not Path(word).exists() else word
+
+
+def _named(entered: Entered, name: str) -> Entered:
+    return entered._replace(contestant=entered.contestant._replace(name=name))
 
 
 def _one(settings: Settings, word: str, character: str | None, policy: Playable | None) -> Entered:
@@ -103,6 +116,8 @@ def _playable(settings: Settings, word: str) -> Playable:
     path = Path(word).expanduser()
     if not path.exists():
         near = nearest(word, ladder.NAMES)
+        file = CheckpointsDir().checkpoints_dir / f"{word}_policy.safetensors"
+        near = str(file) if file.exists() else near
         fix = f"did you mean '{near}'?" if near else f"a policy's file, or one of {', '.join(ladder.NAMES)}"
         raise OptionError(f"'{word}' is no file and no script", fix=fix)
     return loaded(settings, path)

@@ -13,7 +13,7 @@ import numpy as np
 
 from exphil.config.layers import Settings
 from exphil.envs.environment import Environment
-from exphil.envs.melee_sim import MeleeSimEnvironment
+from exphil.envs.melee_sim import MeleeSimEnvironment, library
 from exphil.evaluate.match import Build
 from exphil.game.ids import Stage
 from exphil.game.ids import stage as stage_by_name
@@ -79,6 +79,12 @@ def clock(settings: Settings) -> int:
 
 
 def world(settings: Settings) -> Build:
-    """The builder of the worlds of ``--world``, for ``evaluate.match``; it can be pickled."""
+    """The builder of the worlds of ``--world``, for ``evaluate.match``; it can be pickled.
+
+    Raises:
+        ExphilError: what it needs is not installed.
+    """
+    if settings.world.world == "melee_sim":
+        library()
     builder = ENVIRONMENTS[str(settings.world.world)]
     return partial(builder, stages=stages_of(settings), stocks=settings.match.stocks, max_frames=clock(settings))

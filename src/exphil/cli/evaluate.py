@@ -38,7 +38,7 @@ def run(settings: Settings, policy: Path) -> int:
     corpus = corpus.styled(players)
     learned = len(set(corpus.digests) & set(file.training.get("learned", ())))
     alike = f", all as {settings.playing.style}" if settings.playing.style else ""
-    count = f"{corpus.games} games, {corpus.decisions.sum():,} decisions"
+    count = f"{corpus.games} games"
     late = sorted(set(assemble.measured(trained, corpus, delay).tolist()))
     terminal.say(f"{count} on {device.type} with {threads} threads{alike}, answers {told.answers(late)}")
     if learned:

@@ -47,7 +47,7 @@ def run(settings: Settings, first: str, second: str) -> int:
     if settings.output.json:
         terminal.data(page)
     else:
-        terminal.table(match_table.title(result), match_table.FOUND, match_table.rows(result))
+        terminal.table(match_table.title(result), match_table.FOUND, match_table.rows(result, policies))
         terminal.lines(match_table.sentences(result, policies))
     if out is not None:
         terminal.say(f"result: {out}")
@@ -64,10 +64,11 @@ def played(
     contestants = (who[0].contestant, who[1].contestant)
     names, folder = (contestants[0].name, contestants[1].name), options.save_replays
     replays = None if folder is None else Replays(folder, names, world, seed)
+    build = assemble.world(settings)
     _announce(terminal, settings, who, seed)
     with Stop(terminal, PROMISE) as stop, terminal.progress(options.games, "games", EVERY) as progress:
         batches: Any = match.batches(
-            assemble.world(settings),
+            build,
             contestants,
             options.games,
             seed,
@@ -90,9 +91,10 @@ def _announce(terminal: Terminal, settings: Settings, who: tuple[assemble.Entere
     options = settings.match
     for each in who:
         terminal.say(f"{each.contestant.name} plays {character_name(each.contestant.character)}; {each.said}")
-    stages = ", ".join(map(stage_name, assemble.stages_of(settings))) if settings.given("stages") else "all six stages"
+    stages = ", ".join(map(stage_name, assemble.stages_of(settings))) if settings.given("stages") else "all six"
     most = f"{'at most ' if options.within else ''}{options.games} games"
-    lives = f"{many(options.stocks, 'stock')}, {options.minutes:g} minutes each"
-    terminal.say(f"in {settings.world.world}: {most}, {lives}, on {stages}, seed {seed}")
+    minutes = "1 minute" if options.minutes == 1 else f"{options.minutes:g} minutes"
+    lives = f"{many(options.stocks, 'stock')} and {minutes} each"
+    terminal.say(f"in {settings.world.world}: {most}, {lives}, stages dealt from {stages}, seed {seed}")
     if settings.world.world == "sim":
         terminal.detail("the first time the simulator is compiled, which takes about half a minute")

@@ -39,7 +39,7 @@ def _umi(settings: Settings, policy: Path) -> int:
 
     terminal, where = Terminal.of(settings), settings.arena.socket
     if where is None:
-        fix = "--socket FILE, or the variable UMI_SOCKET, says where the arena listens"
+        fix = "--socket FILE, or the variable UMI_SOCKET, says where it listens; without one: exphil match POLICY cpu3"
         raise OptionError("which arena?", "--socket", fix)
     player, learned = _loaded(settings, policy)
     delay = umi.delay_of(learned, assemble.asked_delay(settings))

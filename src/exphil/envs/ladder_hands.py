@@ -62,6 +62,8 @@ class Hands:
             hold: Buttons to hold.
             flick: Whether the main stick is pushed anew.
         """
+        if not where.any():
+            return
         for place, value in enumerate((x, y, c_x, c_y)):
             np.copyto(self._sticks[place], np.asarray(value, np.float64), where=where)
         np.copyto(self._press, np.asarray(press, np.int64), where=where)

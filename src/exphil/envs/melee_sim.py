@@ -137,7 +137,7 @@ class MeleeSimEnvironment:
                 raise OptionError(f"{number} {name} cannot be played", name, f"1 to {most}" if most else "at least 1")
         if not 1 <= ports[0] < ports[1] <= 4:
             raise OptionError(f"nobody can play on ports {ports}", "ports", "two of 1 to 4, the lower one first")
-        self._library = _library()
+        self._library = library()
         self._characters = _of_games(characters, (2,), games, "characters")
         self._stages = _of_games(stages, (), games, "stages")
         _check_playable(self._library, self._characters, self._stages)
@@ -215,7 +215,12 @@ class MeleeSimEnvironment:
         return _game(shown, self._places.of(shown, np.arange(len(shown)), is_first))
 
 
-def _library() -> Any:
+def library() -> Any:
+    """The module.
+
+    Raises:
+        ExphilError: it is not installed, or cannot be imported.
+    """
     fix = f"install a checkout of {WHERE} (see its README), or choose another world"
     try:
         return import_module(MODULE)

@@ -6,6 +6,7 @@ from fewer than about ten units its intervals are too narrow, and from units tha
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from math import ceil, log, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
@@ -41,6 +42,17 @@ def check_level(level: float) -> None:
         raise OptionError(f"an interval cannot hold the truth in {level:g} of cases", "level", "say 0.95")
 
 
+def check(target: float, level: float) -> None:
+    """Whether a win rate can be known to +- ``target`` in this share of cases.
+
+    Raises:
+        OptionError: the target is not in (0, 0.5), or the level not in (0, 1).
+    """
+    check_level(level)
+    if not 0 < target < 0.5:
+        raise OptionError(f"a win rate cannot be known to +-{target:g}", "target", "say 0.05")
+
+
 def wilson(points: float, games: int, level: float = LEVEL) -> Interval:
     """The score interval of a share (Wilson 1927, "Probable inference, the law of succession").
 
@@ -57,6 +69,29 @@ def wilson(points: float, games: int, level: float = LEVEL) -> Interval:
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * sqrt(max(share * (1 - share), 0) / games + spread / games / 4)
     return Interval(share, min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share))
+
+
+def games_for(share: float, target: float, level: float = LEVEL) -> int:
+    """The fewest games after which Wilson's interval of this share is +- ``target`` or narrower.
+
+    Args:
+        share: In [0, 1].
+        target: Half-width, > 0.
+        level: As for ``wilson``.
+
+    Raises:
+        OptionError: the target is not in (0, 0.5), or the level not in (0, 1).
+    """
+    check(target, level)
+
+    def is_known(games: int) -> bool:
+        found = wilson(share * games, games, level)
+        return (found.high or 0.0) - (found.low or 0.0) <= 2 * target
+
+    most = 1
+    while not is_known(most):
+        most *= 2
+    return most // 2 + bisect_left(range(most // 2, most + 1), True, key=lambda games: games > 0 and is_known(games))
 
 
 def resampled(tops: Doubles, bottoms: Doubles, seed: int, level: float = LEVEL, draws: int = DRAWS) -> Interval:
@@ -145,9 +180,7 @@ def anytime(scores: Doubles, target: float, level: float = LEVEL) -> Anytime:
     Raises:
         OptionError: the target is not in (0, 0.5), or the level not in (0, 1).
     """
-    check_level(level)
-    if not 0 < target < 0.5:
-        raise OptionError(f"a win rate cannot be known to +-{target:g}", "target", "say 0.05")
+    check(target, level)
     bar = log(2 / (1 - level))
     count = np.arange(1, len(scores) + 1)
     means = np.append(0.5, (0.5 + np.cumsum(scores)) / (1 + count))

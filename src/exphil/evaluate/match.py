@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from exphil.envs.environment import Actor, Decision, Environment, Frame
 from exphil.errors import OptionError
-from exphil.evaluate.intervals import LEVEL, anytime, check_level
+from exphil.evaluate.intervals import LEVEL, check
 from exphil.evaluate.outcome import TARGET, Outcome, Result
 from exphil.game.ids import Character
 from exphil.game.time import GO_FRAME, MAX_FRAMES, answer
@@ -134,8 +134,7 @@ def batches(
     for name, number, least in (("rows", rows, 1), ("max_frames", max_frames, 1), ("seed", seed, 0)):
         if number < least:
             raise OptionError(f"{number} is too small, the least is {least}", name)
-    check_level(level)
-    anytime(np.zeros(0), TARGET if target is None else target, level)
+    check(TARGET if target is None else target, level)
     if len(players) != 2:
         raise OptionError(f"a match has two players, not {len(players)}", "players")
     setting = _Setting(build, players, max_frames, watch)

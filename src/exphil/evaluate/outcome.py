@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from exphil.errors import DataError
-from exphil.evaluate.intervals import LEVEL, Anytime, Doubles, Interval, anytime, resampled, wilson
+from exphil.errors import DataError, OptionError
+from exphil.evaluate.intervals import LEVEL, Anytime, Doubles, Interval, anytime, games_for, resampled, wilson
 from exphil.evaluate.ratings import Meeting
+from exphil.game.ids import character, character_name, stage, stage_name
 from exphil.game.time import FRAMES_PER_SECOND
 
 TARGET = 0.05
@@ -147,11 +149,16 @@ class Result:
         return self.target is not None and self.win_rate_anytime.more == 0
 
     def more_games(self, target: float) -> int:
-        """About how many more games until the win rate is known to +- ``target``, from the variance over pairs.
+        """About how many more games until the win rate is known to +- ``target``, a multiple of two.
+
+        By the interval that goes with the match: with a target, that over pairs which is right at any time; without,
+        Wilson's.
 
         Raises:
             OptionError: the target is not in (0, 0.5).
         """
+        if self.target is None:
+            return max(0, 2 * ceil((games_for(self.win_rate.value, target, self.level) - self.games) / 2))
         scores = self._column("score").reshape(-1, 2).mean(1)
         return 2 * anytime(scores, target, self.level).more
 
@@ -161,17 +168,17 @@ class Result:
         return [Meeting(*self.players, float(points), 2) for points in scores]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as JSON can hold it: what was played, and what follows from it."""
+        """Everything as JSON can hold it: what was played, and what follows from it; characters and stages by name."""
         found: dict[str, Any] = {"format": FORMAT, **{each.name: getattr(self, each.name) for each in fields(self)}}
-        found["players"], found["characters"] = list(self.players), list(self.characters)
+        found["players"], found["characters"] = list(self.players), list(map(character_name, self.characters))
         found["canaries"] = dict(self.canaries or {})
         for name in ("games", "wins", "losses", "draws", "by_clock", "frames", "is_decided"):
             found[name] = getattr(self, name)
         for name in ("win_rate", "win_rate_of_pairs", "net_stocks", "net_stocks_per_minute", "net_damage_per_minute"):
             found[name] = getattr(self, name)._asdict()
         found["win_rate_anytime"] = self.win_rate_anytime.interval._asdict()
-        found["more_games"] = 2 * self.win_rate_anytime.more
-        found["outcomes"] = [each._asdict() for each in found.pop("outcomes")]
+        found["more_games"] = self.more_games(TARGET if self.target is None else self.target)
+        found["outcomes"] = [{**each._asdict(), "stage": stage_name(each.stage)} for each in found.pop("outcomes")]
         return found
 
     @staticmethod
@@ -185,11 +192,13 @@ class Result:
             if page["format"] != FORMAT:
                 raise DataError(f"a result of another version of exphil (format {page['format']})")
             words = {each.name: page[each.name] for each in fields(Result)}
-            words["players"], words["characters"] = tuple(page["players"]), tuple(page["characters"])
-            words["outcomes"] = tuple(Outcome(**each) for each in page["outcomes"])
+            words["players"], words["characters"] = tuple(page["players"]), tuple(map(character, page["characters"]))
+            words["outcomes"] = tuple(
+                Outcome(**{**each, "stage": int(stage(each["stage"]))}) for each in page["outcomes"]
+            )
             if len(words["players"]) != 2 or not words["outcomes"] or len(words["outcomes"]) % 2:
                 raise DataError("a result without mirrored pairs of two players")
-        except (KeyError, TypeError):
+        except (AttributeError, KeyError, TypeError, OptionError):
             raise DataError("not the result of a match, or damaged") from None
         return Result(**words)
 

@@ -156,7 +156,7 @@ def _by_name(text: str, kind: str, names: tuple[str, ...], aliases: dict[str, st
     flat = {name.replace("_", ""): name for name in names}
     if word.replace("_", "") in flat:
         return flat[word.replace("_", "")].upper()
-    near = difflib.get_close_matches(word, [*names, *aliases], n=1)
+    near = difflib.get_close_matches(word, [*names, *aliases], n=1, cutoff=0.5)
     fix = f"did you mean '{near[0]}'?" if near else f"one of {', '.join(names)}"
     raise OptionError(f"'{text}' is no {kind}", fix=fix)
 

@@ -20,7 +20,7 @@ from exphil.replays.unpack import MAX_REPLAY_BYTES, failure, read_file
 
 WHERE_TO_GET = (
     "Slippi Dolphin saves your games in its replay folder; public sets exist on Hugging Face and in the Slippi "
-    "Discord; pass --replays FOLDER or set EXPHIL_REPLAYS_DIR"
+    "Discord; name the folder they are in (--replays FOLDER in training) or set EXPHIL_REPLAYS_DIR"
 )
 """What to do when there is nothing to read."""
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from exphil.evaluate.outcome import Result
 
 STOCKS, SEED = 2, 1
+POLICY = (True, False)
+"""Of a policy against a script, who is a policy."""
 
 
 def scripts(
@@ -41,7 +43,7 @@ def scripts(
         who = assemble.entered(asked, (str(policy), name))
         found, signal = match.played(terminal, asked, who, SEED)
         if found is not None:
-            terminal.table(match_table.title(found), match_table.FOUND, match_table.rows(found))
+            terminal.table(match_table.title(found), match_table.FOUND, match_table.rows(found, POLICY))
             results.append(found)
         if signal:
             return results, 128 + signal

@@ -16,6 +16,7 @@ from exphil.cli.terminal import Progress
 from exphil.envs.environment import Decision, Frame
 from exphil.errors import OptionError
 from exphil.evaluate.canaries import Canaries
+from exphil.files import check_writable
 from exphil.game.time import FRAMES_PER_SECOND
 from exphil.replays import saving
 
@@ -42,6 +43,7 @@ class Replays:
     def __init__(self, folder: Path, names: tuple[str, str], world: str, seed: int) -> None:
         if any(folder.glob(f"{PREFIX}*.slp")):
             raise OptionError(f"{folder} holds games of a match already", "--save-replays", "name another folder")
+        check_writable(folder / f"{PREFIX}0001.slp", "name another folder")
         self._folder, self._names, self._world, self._seed = folder, names, world, seed
         self._recorder, self._before, self._halves = saving.Recorder(0), 0, 0
         self.written = 0

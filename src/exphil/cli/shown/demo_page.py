@@ -73,13 +73,13 @@ def _predicting(report: Mapping[str, Any]) -> str:
 
 def _playing(results: Sequence[Result]) -> str:
     rows = [
-        charts.Row(name, charts.COLOURS[0], rate.value, rate.low or 0.0, rate.high or 1.0, f"{rate.value:.0%}")
+        charts.Row(name, charts.COLOURS[0], rate.value, rate.low or 0.0, rate.high or 1.0, f"{rate.value:.1%}")
         for name, rate in ((result.players[1], result.win_rate) for result in results)
     ]
     drawn = charts.dots(rows, [("even", 0.5)], "win rate, with its interval of 95%", "win rate by opponent")
     tables = [
         f"<h3>{html.escape(match_table.title(result))}, {_cast(result)}</h3>"
-        + _table(["", "", "from", "to"], match_table.rows(result))
+        + _table(["", "", "from", "to"], match_table.rows(result, (True, False)))
         for result in results
     ]
     return drawn + "\n".join(tables)

@@ -4,7 +4,8 @@
 - ``hang`` (33, 2): where a player hangs, outwards and up from the edge of the stage.
 - ``safe_from``, ``safe_to`` (33, 399): the frames of a state in which the body cannot be touched (``invulnerable``).
 - ``feet`` (33, 399): how high the feet are above the position, as landings show it.
-- ``grip`` (33, 2): how much further out and up than hanging the first frame of a catch is.
+- ``cling_at``, ``cling_frames`` (33, 399), ``cling`` (C, 2): where the body is, outwards and up from the edge, in each
+  frame of catching it and of jumping up from it.
 - ``whole`` (33, 399): how many frames of animation a landing or a stun plays, however long it lasts.
 - ``reach`` (33, 3): where a ledge was caught: at most so far out, at least and at most so far below the edge.
 - ``after`` (33, 399): the state that mostly follows when a special move has lasted its usual time, 0 unknown.
@@ -25,9 +26,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from table_specials import SPECIALS
+from table_specials import SPECIALS, STARTS
 
 from exphil.envs.sim import actions as act
+from exphil.envs.sim.moving import LOCKED
 from exphil.errors import ExphilError
 from exphil.game.frames import ROW, Lacks
 from exphil.game.ids import NUM_ACTIONS, Button, Character, Stage
@@ -38,7 +40,10 @@ CHARACTERS = 33
 STATES = Path(__file__).parents[1] / "src/exphil/envs/sim/states.npz"
 LEAST = 3
 """A figure seen fewer times than this is not fitted."""
+DEEPEST = 12.0
+"""Units that feet are above the position at most; what is deeper is below the stage."""
 EDGE_HEIGHT = {Stage.YOSHIS_STORY: -3.5, Stage.FOUNTAIN_OF_DREAMS: 0.62}
+CLINGS = (act.LEDGE_CATCH, act.LEDGE_JUMP_SLOW_1, act.LEDGE_JUMP_1)
 STRETCHED = (act.LANDING_SPECIAL, *range(70, 75), act.GUARD_STUN)
 AIRBORNE = (*range(25, 39), *range(65, 70), *range(84, 92), 236, 244)
 FLOATS_UP = (Character.PEACH, Character.NESS, Character.YOSHI, Character.MEWTWO)
@@ -95,7 +100,7 @@ class Fit:
     def __init__(self) -> None:
         self.dash: dict[int, Counter[int]] = defaultdict(Counter)
         self.hang: dict[int, list[tuple[float, float]]] = defaultdict(list)
-        self.grip: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        self.clung: dict[tuple[int, int], dict[int, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
         self.safe: dict[tuple[int, int], Counter[tuple[int, int]]] = defaultdict(Counter)
         self.landed: dict[tuple[int, int], list[tuple[float, bool]]] = defaultdict(list)
         self.special: dict[tuple[int, int, int], Counter[int]] = defaultdict(Counter)
@@ -108,6 +113,8 @@ class Fit:
     def see(self, p: Rows, stage: int) -> None:
         """Take one player's game in."""
         action = p["action"]
+        at = np.arange(len(p))
+        self.aloft = at - np.maximum.accumulate(np.where(p["on_ground"] != 0, at, 0))
         for start, end in runs(action):
             if start == 0 or end >= len(p):
                 continue
@@ -119,11 +126,11 @@ class Fit:
                 self.hang[who].append(
                     (abs(float(p["x"][start])) - edge, float(p["y"][start]) - EDGE_HEIGHT.get(stage, 0.0))
                 )
-            elif state == act.LEDGE_CATCH and stage in tuple(Stage):
+            elif state in CLINGS and stage in tuple(Stage):
                 edge = GEOMETRY[Stage(stage)].ledge_x
-                self.grip[who].append(
-                    (abs(float(p["x"][start])) - edge, float(p["y"][start]) - EDGE_HEIGHT.get(stage, 0.0))
-                )
+                places = np.abs(p["x"][start:end]) - edge, p["y"][start:end] - EDGE_HEIGHT.get(stage, 0.0)
+                for frame, place in enumerate(np.stack(places, 1).tolist()):
+                    self.clung[who, state][frame].append(place)
             elif act.KIND[state] in (act.K_MOTION, act.K_AIR_DODGE) and not p["invulnerable"][start - 1]:
                 inside = np.flatnonzero(p["invulnerable"][start:end])
                 if len(inside):
@@ -176,13 +183,17 @@ class Fit:
         """How far below the main ground the position came, in frames that landed and in frames that did not."""
         if stage in EDGE_HEIGHT:
             return
-        inside = np.abs(p["x"][start:end]) < GEOMETRY[Stage(stage)].ledge_x
+        if self.aloft[end - 1] < LOCKED:
+            return
+        inside = (np.abs(p["x"][start:end]) < GEOMETRY[Stage(stage)].ledge_x) & (self.aloft[start:end] > LOCKED)
         under = -p["y"][start:end][inside]
-        for depth in under[(under > 0.0) & (under < 25.0)]:
+        for depth in under[(under > 0.0) & (under < DEEPEST)]:
             self.landed[who, state].append((float(depth), False))
         if p["on_ground"][end] and not p["on_ground"][end - 1] and abs(float(p["y"][end])) < 0.05:
             fell = float(p["speed_y"][end] + p["speed_y_attack"][end])
-            self.landed[who, state].append((-(float(p["y"][end - 1]) + fell), True))
+            depth = -(float(p["y"][end - 1]) + fell)
+            if depth < DEEPEST:
+                self.landed[who, state].append((depth, True))
 
     def _special(self, p: Rows, who: int, state: int, start: int) -> None:
         if state < act.SPECIALS or p["action"][start - 1] >= act.SPECIALS:
@@ -204,10 +215,6 @@ class Fit:
             dash[who] = counted.most_common(1)[0][0]
         for who, places in self.hang.items():
             hang[who] = np.median(np.array(places), 0)
-        grip = np.tile(np.array([2.8, 0.93]), (CHARACTERS, 1))
-        for who, places in self.grip.items():
-            if self.hang[who]:
-                grip[who] = np.median(np.array(places), 0) - hang[who]
         for (who, state), frames in self.safe.items():
             (first[who, state], last[who, state]), seen = frames.most_common(1)[0]
             if seen < LEAST:
@@ -236,7 +243,10 @@ class Fit:
         _named(special)
         for (who, way, ground), states in self.special.items():
             special[who, way, ground] = states.most_common(1)[0][0]
-        for array in (dash, hang, first, last, feet, special, whole, reach, grip):
+        for who, starts in STARTS.items():
+            for way, states in starts.items():
+                special[who, way] = np.where(special[who, way] == 0, states, special[who, way])
+        for array in (dash, hang, first, last, feet, special, whole, reach):
             array[Character.NANA] = array[Character.ICE_CLIMBERS]
         return {
             "dash_frames": dash,
@@ -246,10 +256,20 @@ class Fit:
             "feet": feet,
             "special": special,
             "whole": whole,
-            "grip": grip,
             **self._moves(),
+            **self._clings(),
             "reach": reach,
         }
+
+    def _clings(self) -> dict[str, NDArray[Any]]:
+        """Where the body is in the states that animate it beside an edge."""
+        at, count = np.zeros((CHARACTERS, NUM_ACTIONS), np.int32), np.zeros((CHARACTERS, NUM_ACTIONS), np.int16)
+        rows: list[NDArray[Any]] = []
+        for (who, state), frames in sorted(self.clung.items()):
+            way = [np.median(places, 0) for _, places in sorted(frames.items()) if len(places) >= LEAST]
+            at[who, state], count[who, state] = len(rows), len(way)
+            rows += way
+        return {"cling_at": at, "cling_frames": count, "cling": np.array(rows)}
 
     def _moves(self) -> dict[str, NDArray[Any]]:
         """What follows special moves, and the speeds they prescribe."""

@@ -20,6 +20,26 @@ _DANCE = ("sideb", "sideb2up", "sideb2", "sideb3up", "sideb3", "sideb3down", "si
 _MARTH = {349 + i: name for i, name in enumerate(_DANCE)} | {358 + i: name for i, name in enumerate(_DANCE)}
 _MARTH |= {358: "asideb", 367: "upb", 368: "aupb", 370: "downb", 372: "adownb"}
 
+NEUTRAL, SIDE, UP, DOWN = range(4)
+_LINKS = {NEUTRAL: (347, 344), SIDE: (353, 350), DOWN: (359, 358)}
+STARTS: dict[int, dict[int, tuple[int, int]]] = {
+    Character.KIRBY: {NEUTRAL: (371, 353), SIDE: (384, 383)},
+    Character.BOWSER: {NEUTRAL: (344, 341)},
+    Character.LINK: _LINKS,
+    Character.YOUNG_LINK: _LINKS,
+    Character.NESS: {NEUTRAL: (352, 348), DOWN: (372, 367)},
+    Character.PEACH: {NEUTRAL: (367, 365), DOWN: (353, 352)},
+    Character.ICE_CLIMBERS: {UP: (352, 347), DOWN: (358, 357)},
+    Character.PIKACHU: {NEUTRAL: (342, 341)},
+    Character.PICHU: {NEUTRAL: (342, 341)},
+    Character.YOSHI: {NEUTRAL: (351, 346), UP: (365, 364)},
+    Character.MEWTWO: {UP: (356, 353), DOWN: (360, 359)},
+    Character.ZELDA: {SIDE: (346, 343)},
+    Character.GAME_AND_WATCH: {DOWN: (378, 375)},
+}
+"""The state B goes into in the air and on the ground, for moves without hitboxes of their own, from the same lists.
+Where Zelda and Sheik change into each other nothing happens."""
+
 SPECIALS: dict[int, dict[int, str]] = {
     Character.MARIO: _MARIO,
     Character.DR_MARIO: _MARIO,

@@ -81,7 +81,6 @@ def safe(q: Record, tables: Record) -> bool:
 def hit(p: Record, q: Record, index: int, what: int, tables: Record) -> None:
     """What a touch does."""
     box = tables.boxes[index]
-    p.hit_mask = 1
     if box.hit < 0:
         grab(p, q, tables)
         return
@@ -92,8 +91,8 @@ def hit(p: Record, q: Record, index: int, what: int, tables: Record) -> None:
     if act.KIND[p.action] != act.K_AERIAL and act.KIND[p.action] != act.K_SPECIAL:
         side = p.facing if (q.x - p.x) * p.facing > -4.0 else -p.facing
     frames = damage.hitlag(dealt, electric)
-    p.hitlag = float(damage.hitlag(dealt, False))
-    q.hitlag = float(frames)
+    p.hitlag = max(p.hitlag, float(damage.hitlag(dealt, False)))  # who trades blows stands still for the longer one
+    q.hitlag = max(q.hitlag, float(frames))
     if what == 2:
         stopped(q, dealt, blow.shield, side, tables)
         return
@@ -147,10 +146,19 @@ def grab(p: Record, q: Record, tables: Record) -> None:
 
 
 @part
+def let_go(p: Record, q: Record, tables: Record) -> None:
+    """Whom nobody holds or throws any more is free."""
+    held = act.KIND[q.action] == act.K_HELD and q.action < act.ESCAPED and act.KIND[p.action] != act.K_HOLD
+    thrown = act.KIND[q.action] == act.K_THROWN and act.KIND[p.action] != act.K_THROW
+    if held or thrown:
+        enter(q, act.ESCAPED, tables)
+
+
+@part
 def throw(p: Record, q: Record, tables: Record) -> None:
     """The frame in which a throw lets go. Everybody flies as if weighing 100 (fitted, see tools/tables)."""
     place = p.action - act.THROW_FORWARD
-    if act.KIND[q.action] != act.K_THROWN or p.t != max(tables.throw_frame[p.character, place], 2):
+    if act.KIND[q.action] != act.K_THROWN or p.t != max(min(tables.throw_frame[p.character, place], p.length), 2):
         return
     blow = tables.throws[p.character, place]
     q.percent += tables.throw_before[p.character, place] + blow.damage

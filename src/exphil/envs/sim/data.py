@@ -4,8 +4,9 @@ The record has the fields of ``tables.Tables``, those of ``states.npz``, and ``m
 ``tools/fit_states.py`` are:
 
 - ``dash_frames`` (33,): frames of a dash before it becomes a run.
-- ``hang`` (33, 2): where a player hangs, outwards and up from the edge, and ``grip`` (33, 2) how much more it is when
-  the edge is caught; ``reach`` (33, 3): how far out a ledge is
+- ``hang`` (33, 2): where a player hangs, outwards and up from the edge; ``cling`` (C, 2) where the body is in each
+  frame of catching it and of jumping up from it, ``cling_at`` (33, 399) the row of the first frame, and
+  ``cling_frames`` (33, 399) how many there are, 0 for unknown; ``reach`` (33, 3): how far out a ledge is
   caught, and how far below it at least and at most.
 - ``safe_from``, ``safe_to`` (33, 399): the first and last frame in which the body cannot be touched, 0 for none.
 - ``feet`` (33, 399): how high the feet are above the position.

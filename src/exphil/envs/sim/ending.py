@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import ledge, shield, sticks
+from exphil.envs.sim import ledge, shield, specials, sticks
 from exphil.envs.sim.entering import enter, fall, hops, jump
 from exphil.envs.sim.state import Record
 
-FALLS_AFTER = (act.K_DAMAGE, act.K_DAMAGE_AIR, act.K_AERIAL, act.K_JUMP, act.K_LEDGE_JUMP, act.K_SPECIAL)
+FALLS_AFTER = (
+    act.K_DAMAGE, act.K_DAMAGE_AIR, act.K_AERIAL, act.K_JUMP, act.K_LEDGE_JUMP, act.K_SPECIAL, act.K_HELD,
+)  # fmt: skip
+LYING_FRAMES = 180
+"""After a few seconds of lying one gets up (SmashWiki "Floor getup"; the longest lying in 139 games lasts 88)."""
 
 
 @part
@@ -19,6 +23,7 @@ def follow(p: Record, action: int, tables: Record) -> None:
         way = p.side
         enter(p, action, tables)
         p.side = way
+        specials.aim(p)
     elif p.on_ground:
         enter(p, act.WAIT, tables)
     elif kind == act.K_HELPLESS or p.side == 2:
@@ -47,6 +52,9 @@ def finish(p: Record, stage: int, seat: int, game: Record, tables: Record) -> No
     elif p.action in (act.CATCH_ATTACK, act.CATCH_PULL, act.CATCH_DASH_PULL):
         enter(p, act.CATCH_WAIT, tables)
         p.length = 0
+    elif kind == act.K_HELD and p.action < act.ESCAPED:
+        enter(p, act.HELD, tables)
+        p.length = 0
     elif p.action == act.GUARD_ON or p.action == act.GUARD_STUN or p.action == act.GUARD_REFLECT:
         enter(p, act.GUARD if sticks.shielding(p) else act.GUARD_OFF, tables)
         if p.action == act.GUARD:
@@ -56,6 +64,7 @@ def finish(p: Record, stage: int, seat: int, game: Record, tables: Record) -> No
         p.length = 0
     elif kind == act.K_DOWN_BOUND:
         enter(p, p.action + 1, tables)
+        p.length = LYING_FRAMES
     elif p.action == act.DOWN_WAIT or p.action == act.DOWN_WAIT_UP:
         enter(p, p.action + 2, tables)
     elif p.action == act.LEDGE_CATCH:

@@ -13,11 +13,16 @@ from exphil.envs.sim.state import Record
 @part
 def special_frame(p: Record, tables: Record, body: Record) -> None:
     """A frame of a special move: what it prescribes, else friction on the ground, gravity and drift in the air."""
+    flight = -1 if p.on_ground else specials.aimed(p)
+    if flight >= 0:
+        specials.fly_on(p, flight)
+        return
     at = tables.drive_at[p.character, p.action]
     if at >= 0 and p.t <= tables.drive_frames[p.character, p.action]:
         prescribed(p, tables.drive[at + p.t - 1], body)
         return
-    if p.side == specials.UP and at < 0 and p.t <= specials.RISE_FRAMES:
+    if p.side == specials.UP and at < 0 and p.timer < specials.RISE_FRAMES:
+        p.timer += 1
         if p.on_ground:
             leave_ground(p)
         p.speed_y = specials.RISE
@@ -43,7 +48,7 @@ def prescribed(p: Record, row: Record, body: Record) -> None:
         p.air_x = row[0] * p.facing
     else:
         slow_in_air(p, body)
-    if row[3] > 0.0:
+    if row[3] > 0.0 or p.side == specials.UP:  # up specials rise: their middle is nearer than falling
         p.speed_y = row[1]
     else:
         gravity(p, body)
@@ -155,6 +160,7 @@ def holding(p: Record, foe: Record, tables: Record, body: Record) -> None:
     elif sticks.pressed(p, sticks.A):
         enter(p, act.CATCH_ATTACK, tables)
         foe.percent += 3.0
+        enter(foe, act.PUMMELLED, tables)
 
 
 @part

@@ -7,12 +7,10 @@ import numpy as np
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
 from exphil.envs.sim import sticks
-from exphil.envs.sim.entering import enter, fall, hops
+from exphil.envs.sim.entering import drift, enter, fall, gravity, hops
 from exphil.envs.sim.ground_lines import BLAST, LEFT, LINES, RIGHT, height
 from exphil.envs.sim.state import Record
 
-PULLED = (1.0, 0.9, 0.755, 0.584, 0.404, 0.235, 0.094)
-"""The share of ``grip`` that is left in each frame of a catch, as in the shared replays."""
 LOCK_FRAMES = 30
 """Frames before a ledge can be caught again after letting go (SmashWiki "Edge")."""
 SAFE_FRAMES, HANG_FRAMES = 38, 600
@@ -70,11 +68,13 @@ def catch(p: Record, foe: Record, game: Record, stage: int, tables: Record) -> b
 
 @part
 def hold(p: Record, edge: float, top: float, tables: Record) -> None:
-    """Where hands on an edge hold the body: further out and up at first, then hanging."""
-    left = PULLED[min(p.t, 7) - 1] if p.action == act.LEDGE_CATCH else 0.0
+    """Where hands on an edge hold the body: on the way of its animation where that is known, else hanging."""
     outward = 1.0 if edge > 0 else -1.0
-    p.x = edge + outward * (tables.hang[p.character, 0] + left * tables.grip[p.character, 0])
-    p.y = top + tables.hang[p.character, 1] + left * tables.grip[p.character, 1]
+    place = tables.hang[p.character]
+    at, frames = tables.cling_at[p.character, p.action], tables.cling_frames[p.character, p.action]
+    if frames > 0:
+        place = tables.cling[at + min(p.t, frames) - 1]
+    p.x, p.y = edge + outward * place[0], top + place[1]
 
 
 @part
@@ -85,6 +85,7 @@ def hanging(p: Record, game: Record, stage: int, tables: Record) -> None:
     hold(p, edge, height(stage, 0, edge, game), tables)
     if p.action != act.LEDGE_WAIT:
         return
+    body = tables.attributes[p.character]
     quick = 1 if p.percent < TIRED else 0
     ahead = p.main_x * p.facing
     if sticks.pressed(p, sticks.JUMP_BUTTONS) or (p.main_y >= sticks.TAP_JUMP and p.tilt_y < sticks.TAP_FRAMES):
@@ -104,6 +105,8 @@ def hanging(p: Record, game: Record, stage: int, tables: Record) -> None:
         p.invulnerable = 0
         enter(p, act.FALL, tables)
         p.fast = 1 if p.main_y <= -sticks.FAST_FALL else 0
+        gravity(p, body)
+        drift(p, body)
 
 
 @part

@@ -8,13 +8,16 @@ from exphil.envs.sim import air, damage, ground_lines, ledge, shield, sticks
 from exphil.envs.sim.entering import enter, fall, land, leave_ground
 from exphil.envs.sim.state import Record
 
-WALL_DEPTH, WALL_WIDTH = 20.0, 2.6
+WALL_DEPTH, WALL_WIDTH = 20.0, 2.0
 """How far down the sides of a stage are a wall, and how near to it a body comes; the undersides differ by stage."""
 PASSES = (act.K_MOTION, act.K_HOLD, act.K_THROW, act.K_HELD, act.K_THROWN)
 """Kinds of states in which nobody is pushed."""
 SHOVE, SHOULDER = 0.3, 3.3
 """How far two who stand in one place are pushed apart in a frame, and half of how near that is, as in the shared
 replays (it is a little less for small characters)."""
+LOCKED = 10
+"""Frames after leaving the ground in which the feet stay where the position is, as in the game (SmashWiki
+"Environmental collision box"): an air dodge out of a jump squat lands at once."""
 FALLS_OFF = (
     act.K_DASH, act.K_RUN, act.K_TURN_RUN, act.K_BRAKE, act.K_LANDING, act.K_SQUAT, act.K_SHIELD_STUN, act.K_DAMAGE,
     act.K_TURN, act.K_CROUCH,
@@ -60,6 +63,7 @@ def touch_down(p: Record, surface: int, game: Record, stage: int, tables: Record
 def along(p: Record, game: Record, stage: int, tables: Record) -> None:
     """Along a surface, and off its end in states that let one fall."""
     kind = act.KIND[p.action]
+    p.aloft = 0
     if not (p.action == act.DASH and p.t == 1):
         p.air_x = p.ground_x
     p.speed_y = 0.0
@@ -95,9 +99,9 @@ def wall(p: Record, beside: float, feet: float, stage: int, game: Record) -> Non
     if not top - WALL_DEPTH < feet < top - 0.05:
         return
     if beside >= edge and p.x < edge + WALL_WIDTH:
-        p.x = min(beside, edge + WALL_WIDTH) if beside < edge + WALL_WIDTH else edge + WALL_WIDTH
+        p.x = max(p.x, min(beside, edge + WALL_WIDTH))
     elif beside <= -edge and p.x > -edge - WALL_WIDTH:
-        p.x = max(beside, -edge - WALL_WIDTH) if beside > -edge - WALL_WIDTH else -edge - WALL_WIDTH
+        p.x = min(p.x, max(beside, -edge - WALL_WIDTH))
 
 
 @part
@@ -127,7 +131,8 @@ def move(p: Record, foe: Record, game: Record, stage: int, tables: Record) -> No
     beside = p.x
     p.x += p.air_x + p.attack_x + ground_lines.blown(p.x, p.y, game)
     p.y += p.speed_y + p.attack_y
-    p.feet = tables.feet[p.character, p.action]
+    p.aloft += 1
+    p.feet = tables.feet[p.character, p.action] if p.aloft > LOCKED else 0.0
     now = p.y + p.feet
     wall(p, beside, now, stage, game)
     if p.speed_y + p.attack_y <= 0.0:

@@ -47,6 +47,8 @@ def act_in_air(p: Record, game: Record, stage: int, seat: int, tables: Record) -
     elif kind == act.K_LEDGE_JUMP:
         if p.action == act.LEDGE_JUMP_2 or p.action == act.LEDGE_JUMP_SLOW_2:
             air.flying(p, tables, body, p.t > 10)
+        else:
+            ledge.hanging(p, game, stage, tables)
     elif kind == act.K_LEDGE:
         ledge.hanging(p, game, stage, tables)
     elif kind == act.K_REBIRTH:
@@ -88,12 +90,16 @@ def advance(p: Record, foe: Record, game: Record, stage: int, seat: int, tables:
 
 @part
 def fight(p: Record, q: Record, tables: Record) -> None:
-    """Both players' touches of this frame, found before any is felt."""
+    """Both players' touches of this frame, found before any is felt; a blow undoes a grab, and a grab another."""
     mine, what = combat.touched(p, q, tables)
     theirs, how = combat.touched(q, p, tables)
-    if mine >= 0:
+    i_hit = mine >= 0 and not (theirs >= 0 and tables.boxes[mine].hit < 0)
+    you_hit = theirs >= 0 and not (mine >= 0 and tables.boxes[theirs].hit < 0)
+    p.hit_mask = 1 if i_hit else p.hit_mask
+    q.hit_mask = 1 if you_hit else q.hit_mask
+    if i_hit:
         combat.hit(p, q, mine, what, tables)
-    if theirs >= 0:
+    if you_hit:
         combat.hit(q, p, theirs, how, tables)
 
 
@@ -133,5 +139,7 @@ def step_all(players: Record, games: Record, items: Record, pads: Record, known:
         fight(first, second, tables)
         shots.strike(first, 0, items[row], tables)
         shots.strike(second, 1, items[row], tables)
+        combat.let_go(first, second, tables)
+        combat.let_go(second, first, tables)
         shots.shoot(first, 0, items[row])
         shots.shoot(second, 1, items[row])

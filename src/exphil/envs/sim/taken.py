@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from exphil.compiled import compiled, records
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import air, ledge, shield, shots, state, sticks
-from exphil.envs.sim.moving import settle
+from exphil.envs.sim import air, ledge, shield, shots, specials, state, sticks
+from exphil.envs.sim.moving import LOCKED, settle
 from exphil.envs.sim.reset import HEIGHTS
 
 Bools = NDArray[np.bool_]
@@ -69,8 +69,8 @@ def taken(rows: NDArray[Any], tables: Any) -> tuple[NDArray[Any], NDArray[Any], 
         players[name] = real[column]
     games.frame, games.stage = rows["frame"], rows["stage"]
     known = (rows["platforms"] != 0).any(1)
-    feet = tables.feet[players.character, players.action]
-    players.feet = np.where(real["on_ground"] != 0, 0.0, feet)
+    players.aloft = np.minimum(_since(real["on_ground"] != 0), sticks.LONG)
+    players.feet = np.where(players.aloft > LOCKED, tables.feet[players.character, players.action], 0.0)
     games.left_rest = games.right_rest = 1_000_000  # whoever filled the heights goes on doing so
     games.left_height = np.where(known, rows["platforms"][:, 0], HEIGHTS[0])
     games.right_height = np.where(known, rows["platforms"][:, 1], HEIGHTS[1])
@@ -169,6 +169,10 @@ def _remember(players: Any, real: NDArray[Any], begun: Wholes, tables: Any) -> N
     players.ledge_lock = np.maximum(ledge.LOCK_FRAMES - _since(np.isin(action, HANGS)), 0)
     hanging = np.isin(action, (act.LEDGE_CATCH, act.LEDGE_WAIT))
     players.timer = np.where(hanging, at - _latest(~hanging), 0)
+    opens = special.copy()
+    opens[1:] &= ~special[:-1]
+    began = special & (_latest(opens) == begun)
+    players.timer = np.where(special, np.where(began, players.t, specials.RISE_FRAMES), players.timer)
     holds = kind == act.K_HOLD
     since, more = BLAMED
     kept = (since + more * players.percent[:, ::-1]).astype(np.int64) - (at - _latest(~holds))

@@ -44,6 +44,8 @@ DEEPEST = 12.0
 """Units that feet are above the position at most; what is deeper is below the stage."""
 EDGE_HEIGHT = {Stage.YOSHIS_STORY: -3.5, Stage.FOUNTAIN_OF_DREAMS: 0.62}
 CLINGS = (act.LEDGE_CATCH, act.LEDGE_JUMP_SLOW_1, act.LEDGE_JUMP_1)
+THUNDERS = range(358, 367)
+"""Ness' up special: what lifts him is the bolt that he steers into himself, so he rises as who is unknown."""
 STRETCHED = (act.LANDING_SPECIAL, *range(70, 75), act.GUARD_STUN)
 AIRBORNE = (*range(25, 39), *range(65, 70), *range(84, 92), 236, 244)
 FLOATS_UP = (Character.PEACH, Character.NESS, Character.YOSHI, Character.MEWTWO)
@@ -169,6 +171,8 @@ class Fit:
 
     def _move(self, p: Rows, who: int, state: int, start: int, end: int) -> None:
         """How long a move lasted, what followed, and its speeds frame by frame; hitlag is no frame of it."""
+        if who == Character.NESS and state in THUNDERS:
+            return
         live = p["hitlag"][start:end] == 0
         if not live.all():
             return

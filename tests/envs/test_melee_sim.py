@@ -355,7 +355,7 @@ def test_players_in_another_order_are_not_taken_for_each_other(opened):
         ({"characters": (10, 1)}, "ice_climbers cannot be played in melee_sim: it does not show Nana"),
         ({"characters": (11, 1)}, "nana cannot be played"),
         ({"characters": [(1, 1)] * 3}, "neither one pair nor 2 of them"),
-        ({"characters": "fox"}, "neither one pair nor 2 of them"),
+        ({"characters": "fox"}, "no whole numbers"),
         ({"stages": 25}, "stage_25 cannot be played"),
         ({"stages": (31, 2, 3)}, "neither one number nor 2 of them"),
         ({"ports": (2, 1)}, "nobody can play on ports"),

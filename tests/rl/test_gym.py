@@ -145,6 +145,17 @@ def test_worlds_and_tables_that_do_not_fit_are_refused():
         OneSeat(world(), table=Table(0, False))
     with pytest.raises(OptionError, match="this one plays 2"):
         OneSeat(world(2)).reset()
+    with pytest.raises(OptionError, match="2 is no seat"):
+        OneSeat(world(), seat=2)
+
+
+def test_before_reset_and_after_the_end_nobody_can_press():
+    one, two = OneSeat(world()), TwoSeats(world())
+    nothing = np.zeros(len(one.action_space.nvec), np.int64)
+    with pytest.raises(OptionError, match="call reset first"):
+        one.step(nothing)
+    with pytest.raises(OptionError, match="call reset first"):
+        two.step({})
 
 
 @pytest.fixture

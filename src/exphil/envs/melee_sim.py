@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exphil.envs.environment import Frame
+from exphil.envs.opening import check, of_games
 from exphil.envs.umi_frames import Places
 from exphil.errors import ExphilError, OptionError
 from exphil.game.controller import (
@@ -131,15 +132,10 @@ class MeleeSimEnvironment:
         max_frames: int = MAX_FRAMES,
         data_dir: str | Path | None = None,
     ) -> None:
-        numbers = {"games": (games, None), "stocks": (stocks, 255), "max_frames": (max_frames, None)}
-        for name, (number, most) in numbers.items():
-            if number < 1 or (most and number > most):
-                raise OptionError(f"{number} {name} cannot be played", name, f"1 to {most}" if most else "at least 1")
-        if not 1 <= ports[0] < ports[1] <= 4:
-            raise OptionError(f"nobody can play on ports {ports}", "ports", "two of 1 to 4, the lower one first")
+        check(games, ports, stocks, max_frames)
         self._library = library()
-        self._characters = _of_games(characters, (2,), games, "characters")
-        self._stages = _of_games(stages, (), games, "stages")
+        self._characters = of_games(characters, (2,), games, "characters")
+        self._stages = of_games(stages, (), games, "stages")
         _check_playable(self._library, self._characters, self._stages)
         self.ports, self._stocks, self._max_frames = ports, stocks, max_frames
         self._batch: Any = _batch(self._library, games, data_dir)
@@ -228,20 +224,6 @@ def library() -> Any:
         missing = isinstance(error, ModuleNotFoundError) and error.name == MODULE
         what = "is not installed" if missing else f"cannot be imported: {error}"
         raise ExphilError(f"the world {MODULE} needs the module {MODULE}, which {what}", fix=fix) from error
-
-
-def _of_games(given: Any, shape: tuple[int, ...], games: int, where: str) -> Ints:
-    """Whole numbers ``(games, *shape)`` of one for all or of one a game."""
-    try:
-        found = np.asarray(given, np.int64)
-    except (TypeError, ValueError):
-        found = np.zeros(0, np.int64)
-    if found.shape not in (shape, (games, *shape)):
-        one = "pair" if shape else "number"
-        raise OptionError(
-            f"{given} is neither one {one} nor {games} of them", where, f"one {one} for each of the games"
-        )
-    return np.array(np.broadcast_to(found, (games, *shape)))
 
 
 def _check_playable(library: Any, characters: Ints, stages: Ints) -> None:

@@ -142,10 +142,12 @@ class OneSeat(gymnasium.Env[Any, Actions]):
         table: Table = TABLE,
         codec: Codec = CODEC,
     ) -> None:
+        if seat not in (0, 1):
+            raise OptionError(f"{seat} is no seat", "seat", "0 or 1, in port order")
         self._inside, self._seat, self._opponent = _Translation(world, table, codec), seat, opponent
         self.observation_space, self.action_space = self._inside.observations(), self._inside.actions()
         self._other: Actor
-        self._decided: Controller
+        self._decided: Controller | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
         """Open a game; the same seed and presses give the same game. ``options`` are not used."""
@@ -157,6 +159,8 @@ class OneSeat(gymnasium.Env[Any, Actions]):
 
     def step(self, action: Actions) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
         """Press for one frame: observation, reward, whether the game ended, whether a frame limit cut it off."""
+        if self._decided is None:
+            raise OptionError("no game is open", "step", "call reset first")
         inside, ports = self._inside, self._inside.world.ports
         pressed = {ports[self._seat]: inside.controller(action), ports[1 - self._seat]: self._decided}
         worth = inside.press(pressed)
@@ -214,6 +218,8 @@ class TwoSeats(pettingzoo.ParallelEnv[str, Floats, Actions]):  # type: ignore[mi
         self, actions: dict[str, Actions]
     ) -> tuple[dict[str, Floats], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
         """Press for one frame on both ports."""
+        if not self.agents:
+            raise OptionError("no game is open", "step", "call reset first")
         ports = zip(self.possible_agents, self._inside.world.ports, strict=True)
         worth = self._inside.press({port: self._inside.controller(actions[agent]) for agent, port in ports})
         frame = self._inside.last

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from random_hands import FIGHTERS, STAGES, World, everybody, hands
 
+from exphil.envs.sim import actions as act
+from exphil.envs.sim import data
 from exphil.envs.sim.ground_lines import BLAST, ROW_OF_STAGE
 from exphil.envs.sim.state import PLAYER
 from exphil.envs.sim.world import SimEnvironment
 from exphil.errors import OptionError
 from exphil.game.controller import Controller
-from exphil.game.ids import NUM_ACTIONS, Character, Stage
+from exphil.game.ids import NUM_ACTIONS, Button, Character, Stage
 from exphil.game.time import FIRST_FRAME
 
 BEYOND = 20.0
@@ -93,9 +95,10 @@ def test_the_environment_shows_first_and_last_frames_and_opens_the_next_game():
 
 
 def test_the_clock_ends_a_game():
-    world = SimEnvironment(1, (Character.FOX, Character.FOX), Stage.BATTLEFIELD, max_frames=FIRST_FRAME + 3)
+    world = SimEnvironment(1, (Character.FOX, Character.FOX), Stage.BATTLEFIELD, max_frames=1)
     world.reset(0)
-    assert [bool(world.step({}).is_last[0]) for _ in range(3)] == [False, False, True]
+    ended = [bool(world.step({}).is_last[0]) for _ in range(1 - FIRST_FRAME)]
+    assert ended[-1] and not any(ended[:-1])
 
 
 def test_a_frame_that_was_shown_stays_as_it_was():
@@ -135,6 +138,112 @@ def test_frames_hold_what_the_records_hold():
 def test_what_cannot_be_played_is_refused_before_it_starts(characters, stages):
     with pytest.raises(OptionError):
         SimEnvironment(2, characters, stages)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"games": 0}, {"games": -1}, {"characters": (1, 1, 1)}, {"characters": (1.5, 1)}),
+        *({"characters": ("fox", "fox")}, {"stages": "battlefield"}, {"stocks": 0}, {"stocks": 256}, {"max_frames": 0}),
+        *({"ports": ports} for ports in ((2, 1), (1, 1), (0, 2), (1, 5))),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(wrong):
+    with pytest.raises(OptionError):
+        SimEnvironment(**{"games": 2, "characters": (1, 1), "stages": 31, **wrong})
+
+
+def test_what_is_pressed_fits_the_games_that_are_open():
+    world = SimEnvironment(2, (1, 1), 31)
+    with pytest.raises(OptionError, match="call reset first"):
+        world.step({})
+    with pytest.raises(OptionError, match="no seed"):
+        world.reset(-1)
+    world.reset(0)
+    for games in (1, 3):
+        with pytest.raises(OptionError, match="for 2 games"):
+            world.step({1: still(games)})
+
+
+def test_a_stick_that_is_no_number_rests_and_one_beyond_its_range_is_at_its_end():
+    for value, seen in ((np.nan, 0.0), (np.inf, 1.0), (-5.0, -1.0)):
+        world = SimEnvironment(1, (1, 1), 31)
+        world.reset(0)
+        odd = still(1)._replace(main_x=np.array([value], np.float32))
+        for _ in range(90):
+            frame = world.step({1: odd})
+        assert frame.game.players.main_x[0, 0] == seen and np.isfinite(frame.game.players.x).all()
+
+
+@pytest.mark.parametrize("seat", [0, 1])
+@pytest.mark.parametrize("way", range(4))
+def test_everybody_throws_whom_it_grabs_from_either_seat(seat, way):
+    pairs = [(who, who) for who in FIGHTERS]
+    world = World(pairs, [Stage.FINAL_DESTINATION] * 26)
+    for player, x in ((0, -4.0), (1, 4.0)):
+        world.players.x[:, player], world.players.y[:, player] = x, 0.0
+        world.players.facing[:, player] = -np.sign(x)
+        world.players.action[:, player], world.players.on_ground[:, player] = act.WAIT, 1
+    world.players.surface = 0
+    pads = np.zeros((26, 2, 6))
+    held, thrown = np.zeros(26, np.int64), np.zeros(26, np.bool_)
+    for at in range(200):
+        pads[:] = 0.0
+        if at == 0:
+            pads[:, seat, 5] = Button.Z
+        if at > 60:
+            sign = world.players.facing[:, seat]
+            pads[:, seat, 0], pads[:, seat, 1] = ((sign, 0), (-sign, 0), (0, 1), (0, -1))[way]
+        world.step(pads)
+        held += act.KIND[world.players.action[:, 1 - seat]] == act.K_HELD
+        thrown |= act.KIND[world.players.action[:, 1 - seat]] == act.K_THROWN
+    assert (held > 30).all() and thrown.all()
+    assert (act.KIND[world.players.action[:, 1 - seat]] != act.K_THROWN).all()
+
+
+@pytest.mark.parametrize("who", FIGHTERS)
+def test_everybody_can_wavedash(who):
+    """An air dodge into the floor out of a jump squat lands at once: feet stay where they were."""
+    world = World([(who, who)], [Stage.FINAL_DESTINATION])
+    world.players.x[0], world.players.y[0] = (-40.0, 40.0), 0.0
+    world.players.action[0], world.players.on_ground[0], world.players.surface[0] = act.WAIT, 1, 0
+    pads, seen = np.zeros((1, 2, 6)), []
+    for _ in range(40):
+        pads[0, 0] = 0.0
+        if world.players.action[0, 0] == act.WAIT and not seen:
+            pads[0, 0, 5] = Button.X
+        elif act.KIND[world.players.action[0, 0]] == act.K_JUMP:
+            pads[0, 0] = (0.8, -0.6, 0, 0, 0, Button.L)
+        world.step(pads)
+        seen.append(int(world.players.action[0, 0]))
+        assert world.players.y[0, 0] >= -0.01
+    assert act.LANDING_SPECIAL in seen and seen.count(act.AIR_DODGE) <= 2
+
+
+@pytest.mark.parametrize("who", FIGHTERS)
+def test_everybody_has_every_special_and_comes_up_with_one(who):
+    known = data.load()
+    changes = who in (Character.ZELDA, Character.SHEIK)
+    assert (known.special[who][:3] > 0).all() and ((known.special[who][3] > 0).all() or changes)
+    world = World([(who, who)], [Stage.FINAL_DESTINATION])
+    world.players.x[0], world.players.y[0, 0], world.players.jumps[0] = (0.0, 60.0), 60.0, 0
+    world.players.action[0, 0], world.players.on_ground[0, 0], world.players.surface[0, 0] = act.FALL, 0, -1
+    pads, highest = np.zeros((1, 2, 6)), 0.0
+    for at in range(120):
+        pads[0, 0] = (0, 1, 0, 0, 0, Button.B if at == 1 else 0) if at < 60 else 0.0
+        world.step(pads)
+        highest = max(highest, float(world.players.y[0, 0]))
+    assert 70 < highest < 190
+
+
+def test_nobody_lies_on_the_ground_for_ever():
+    world = World([(1, 1)], [Stage.FINAL_DESTINATION])
+    world.players.x[0], world.players.y[0] = (-40.0, 40.0), 0.0
+    world.players.action[0], world.players.on_ground[0], world.players.surface[0] = act.WAIT, 1, 0
+    world.players.action[0, 0], world.players.length[0, 0] = act.DOWN_BOUND, 10
+    for _ in range(300):
+        world.step(np.zeros((1, 2, 6)))
+    assert world.players.action[0, 0] == act.WAIT
 
 
 def test_everybody_plays_on_every_stage():

@@ -28,16 +28,34 @@ LONG = 254
 
 
 @part
+def bounded(value: float, least: float) -> float:
+    """What a controller can say: ``least`` to 1, and rest for what is no number."""
+    if value > 1.0:
+        return 1.0
+    if value < least:
+        return least
+    return value if value == value else 0.0
+
+
+@part
+def pushed(now: float, before: float) -> bool:
+    """Whether an axis has left rest, or gone to its other side, in this frame."""
+    return abs(now) >= TILTED and (abs(before) < TILTED or now * before < 0)
+
+
+@part
 def read(p: Record, main_x: float, main_y: float, c_x: float, c_y: float, shoulder: float, buttons: int) -> None:
     """The frame's controller comes in; timers go on."""
     p.was_main_x, p.was_main_y, p.was_c_x, p.was_c_y, p.was_buttons = p.main_x, p.main_y, p.c_x, p.c_y, p.buttons
-    p.main_x, p.main_y, p.c_x, p.c_y, p.shoulder, p.buttons = main_x, main_y, c_x, c_y, shoulder, buttons
-    p.tilt_x = (
-        0 if abs(main_x) >= TILTED and (abs(p.was_main_x) < TILTED or main_x * p.was_main_x < 0) else p.tilt_x + 1
+    p.main_x, p.main_y, p.c_x, p.c_y = (
+        bounded(main_x, -1.0),
+        bounded(main_y, -1.0),
+        bounded(c_x, -1.0),
+        bounded(c_y, -1.0),
     )
-    p.tilt_y = (
-        0 if abs(main_y) >= TILTED and (abs(p.was_main_y) < TILTED or main_y * p.was_main_y < 0) else p.tilt_y + 1
-    )
+    p.shoulder, p.buttons = bounded(shoulder, 0.0), buttons
+    p.tilt_x = 0 if pushed(p.main_x, p.was_main_x) else p.tilt_x + 1
+    p.tilt_y = 0 if pushed(p.main_y, p.was_main_y) else p.tilt_y + 1
     fresh = buttons & ~p.was_buttons
     p.since_trigger = 0 if fresh & TRIGGERS else p.since_trigger + 1
     p.tilt_x, p.tilt_y, p.since_trigger = min(p.tilt_x, LONG), min(p.tilt_y, LONG), min(p.since_trigger, LONG)

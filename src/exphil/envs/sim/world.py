@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exphil.envs.environment import Frame
+from exphil.envs.opening import check, check_pressed, of_games
 from exphil.envs.sim import reset, showing, state
 from exphil.envs.sim.data import known, load
 from exphil.envs.sim.step import step
@@ -29,15 +30,16 @@ class SimEnvironment:
     """N games of two players.
 
     Args:
-        games: How many are played side by side.
-        characters: Internal numbers of the two players, for all games or game by game.
-        stages: External stage number, for all games or game by game.
-        ports: Where the two players sit, in order.
-        stocks: Lives of each.
+        games: How many are played side by side, at least 1.
+        characters: Internal numbers of the two players (``ids.Character``), for all games or game by game.
+        stages: External stage number (``ids.Stage``), for all games or game by game.
+        ports: Where the two players sit, in order, 1 to 4.
+        stocks: Lives of each, 1 to 255.
         max_frames: The frame number on which the clock ends a game (eight minutes after frame 0).
 
     Raises:
-        OptionError: a character that nobody can play, a stage without geometry, lists of another length than ``games``.
+        OptionError: a character that nobody can play, a stage without geometry, lists of another length than
+            ``games``, numbers out of their range.
     """
 
     delay = 0
@@ -54,30 +56,42 @@ class SimEnvironment:
         stocks: int = 4,
         max_frames: int = MAX_FRAMES,
     ) -> None:
+        check(games, ports, stocks, max_frames)
         self.ports, self._stocks, self._max_frames = ports, stocks, max_frames
-        pairs = np.asarray(characters, np.int64)
-        self._characters = (
-            np.broadcast_to(pairs, (games, 2)) if pairs.ndim == 1 else _checked(pairs, games, "characters")
-        )
-        numbers = np.asarray(stages, np.int64)
-        self._stages = np.broadcast_to(numbers, (games,)) if numbers.ndim == 0 else _checked(numbers, games, "stages")
-        _check(self._characters, self._stages)
+        self._characters = of_games(characters, (2,), games, "characters")
+        self._stages = of_games(stages, (), games, "stages")
+        _check_playable(self._characters, self._stages)
         self._tables = load()
         self._players = np.zeros((games, 2), state.PLAYER)
         self._games = np.zeros(games, state.GAME)
         self._items = np.zeros((games, state.ITEMS), state.ITEM)
         self._pads = np.zeros((games, 2, 6))
         self._seed, self._opened = 0, np.zeros(games, np.int64)
+        self._is_open = False
 
     def reset(self, seed: int | None = None) -> Frame:
-        """Open every game anew; the same seed gives the same games. None goes on with other seeds."""
+        """Open every game anew; the same seed gives the same games. None goes on with other seeds.
+
+        Raises:
+            OptionError: a seed below 0.
+        """
+        if seed is not None and seed < 0:
+            raise OptionError(f"{seed} is no seed", "seed", "at least 0")
+        self._is_open = True
         if seed is not None:
             self._seed, self._opened = seed, np.zeros(len(self._games), np.int64)
         self._open(np.ones(len(self._games), np.bool_))
         return self._frame()
 
     def step(self, controllers: Mapping[int, Controller]) -> Frame:
-        """Press and see the next frame; a port left out presses nothing."""
+        """Press and see the next frame; a port left out presses nothing.
+
+        Raises:
+            OptionError: before ``reset``, or controllers of another shape than ``(games,)``.
+        """
+        if not self._is_open:
+            raise OptionError("no game is open", "step", "call reset first")
+        check_pressed(controllers, len(self._games))
         for seat, port in enumerate(self.ports):
             held = controllers.get(port)
             if held is None:
@@ -109,13 +123,7 @@ class SimEnvironment:
         return Frame(game, *(self._games[name] != 0 for name in ("first", "last", "truncated")))
 
 
-def _checked(given: NDArray[np.int64], games: int, what: str) -> NDArray[np.int64]:
-    if len(given) != games:
-        raise OptionError(f"{len(given)} {what} for {games} games", what)
-    return given
-
-
-def _check(characters: NDArray[np.int64], stages: NDArray[np.int64]) -> None:
+def _check_playable(characters: NDArray[np.int64], stages: NDArray[np.int64]) -> None:
     for number in np.unique(characters).tolist():
         if not 0 <= number < Character.MASTER_HAND or number == Character.NANA:
             raise OptionError(f"nobody can play {character_name(number)}", "character")

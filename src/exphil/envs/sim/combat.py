@@ -60,8 +60,9 @@ def touched(p: Record, q: Record, tables: Record) -> tuple[int, int]:
         box = tables.boxes[index]
         if box.hit >= 0 and guarded(p, q, box, body):
             return index, 2
-        if box.hit < 0 and (q.on_ground == 0 or act.KIND[q.action] == act.K_HELD):
-            continue
+        grabs = box.hit < 0
+        if grabs and (act.KIND[p.action] != act.K_CATCH or q.on_ground == 0 or act.KIND[q.action] == act.K_HELD):
+            continue  # special moves that grab are missing
         if reach(p, q, box, body) > 0.0:
             return index, 1
     return -1, 0

@@ -110,3 +110,15 @@ def test_every_file_that_the_pages_name_is_there():
     files += [path.as_posix() for path in ROOT.glob("*.*")]
     gone = [f"{page}: {name}" for page, name in named if not any(file.endswith(f"/{name}") for file in files)]
     assert not gone, f"{gone}: name the file that is there now"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["match.md", "simulator.md"])
+def test_programs_on_the_pages_run_as_they_stand(page, tmp_path):
+    programs = [body for info, body in FENCED.findall((ROOT / "docs" / page).read_text()) if info == "python"]
+    assert programs
+    for program in programs:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program], check=False, cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from exphil import assemble
 from exphil.cli import train
 from exphil.cli.running import against, prepare, scripted
-from exphil.cli.shown import demo_page, match_table, measured
+from exphil.cli.shown import demo_page, measured
 from exphil.cli.terminal import Terminal
 from exphil.config.layers import Settings, jsonable, resolve
 from exphil.files import write
@@ -87,14 +87,13 @@ def run(settings: Settings, size: Size = WHOLE) -> int:
         measured.show(terminal, report)
     results, code = against.scripts(terminal, settings, job.files.policy, size.opponents, size.games, size.minutes)
     _draw(page, job, games, report, results)
-    terminal.say(f"{'page':<10} {page}\n{'games':<10} {games}\n{'took':<10} {time.monotonic() - began:.0f} seconds")
+    said = {"took": f"{time.monotonic() - began:.0f} seconds", "games": games, "page": f"{page} (for a browser)"}
+    said["next"] = f"exphil match {job.files.policy} cpu3"
+    terminal.say("\n".join(f"{name:<10} {text}" for name, text in said.items()))
     return code
 
 
 def _draw(page: Path, job: Job, games: Path, report: Any, results: list[Result]) -> None:
     facts = [("policy", str(job.files.policy)), ("games", str(games)), ("updates", f"{job.run.updates:,}")]
-    notes = ["Losses say how well hands are predicted; they do not rank how well a policy plays."]
-    for result in results[-1:]:
-        notes += [*match_table.failed(result, (True, False)), *match_table.sentences(result, (True, False))[1:]]
-    shown = demo_page.Shown(facts, job.run.history, report, results, notes)
+    shown = demo_page.Shown(facts, job.run.history, report, results, demo_page.notes(results, job.files.policy))
     write(page, lambda file: file.write(demo_page.page(shown).encode()), "choose another --checkpoints-dir")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from exphil import pages
@@ -11,6 +12,7 @@ from exphil.cli.shown import match_table
 from exphil.evaluate import charts
 from exphil.evaluate.outcome import Result
 from exphil.game.ids import character_name
+from exphil.game.time import FRAMES_PER_SECOND
 
 STYLE = """
 section { margin: 0 0 1rem; overflow-x: auto; }
@@ -25,6 +27,14 @@ svg text { fill: currentColor; }
 .mark { stroke: var(--soft); stroke-dasharray: 4 3; }
 p { margin: .3rem 0; }
 """
+
+
+LOSSES = (
+    "Losses say how well hands are predicted; they do not rank how well a policy plays.",
+    "A policy of a few games and a minute of training loses to scripts, even to one that presses anything: it copies "
+    "hands, and off the stage it has seen too little to come back. More games and longer training are the cure.",
+)
+"""What holds for every page."""
 
 
 class Shown(NamedTuple):
@@ -43,6 +53,14 @@ class Shown(NamedTuple):
     report: Mapping[str, Any] | None
     results: Sequence[Result]
     notes: Sequence[str]
+
+
+def notes(results: Sequence[Result], policy: Path) -> list[str]:
+    """What the page says in words; what is said of matches is said of the last one."""
+    said = list(LOSSES)
+    for result in results[-1:]:
+        said += [*match_table.failed(result, (True, False)), *match_table.sentences(result, (True, False))[1:]]
+    return [*said, f"Next: exphil match {policy} cpu3, or a policy of more games: exphil train --replays FOLDER"]
 
 
 def page(shown: Shown) -> str:
@@ -78,7 +96,8 @@ def _playing(results: Sequence[Result]) -> str:
     ]
     drawn = charts.dots(rows, [("even", 0.5)], "win rate, with its interval of 95%", "win rate by opponent")
     tables = [
-        f"<h3>{html.escape(match_table.title(result))}, {_cast(result)}</h3>"
+        f"<h3>{html.escape(match_table.title(result))}, {_cast(result)}, "
+        f"at most {result.max_frames / (60 * FRAMES_PER_SECOND):g} min each</h3>"
         + _table(["", "", "from", "to"], match_table.rows(result, (True, False)))
         for result in results
     ]

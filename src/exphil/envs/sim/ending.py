@@ -11,6 +11,7 @@ from exphil.envs.sim.state import Record
 FALLS_AFTER = (
     act.K_DAMAGE, act.K_DAMAGE_AIR, act.K_AERIAL, act.K_JUMP, act.K_LEDGE_JUMP, act.K_SPECIAL, act.K_HELD,
 )  # fmt: skip
+GRABBING = (act.CATCH_ATTACK, act.CATCH_PULL, act.CATCH_DASH_PULL)
 LYING_FRAMES = 180
 """After a few seconds of lying one gets up (SmashWiki "Floor getup"; the longest lying in 139 games lasts 88)."""
 
@@ -49,11 +50,8 @@ def finish(p: Record, stage: int, seat: int, game: Record, tables: Record) -> No
             p.length = 0
     elif kind == act.K_SQUAT:
         jump(p, tables)
-    elif p.action in (act.CATCH_ATTACK, act.CATCH_PULL, act.CATCH_DASH_PULL):
-        enter(p, act.CATCH_WAIT, tables)
-        p.length = 0
-    elif kind == act.K_HELD and p.action < act.ESCAPED:
-        enter(p, act.HELD, tables)
+    elif p.action in GRABBING or (kind == act.K_HELD and p.action < act.ESCAPED):
+        enter(p, act.HELD if kind == act.K_HELD else act.CATCH_WAIT, tables)
         p.length = 0
     elif p.action == act.GUARD_ON or p.action == act.GUARD_STUN or p.action == act.GUARD_REFLECT:
         enter(p, act.GUARD if sticks.shielding(p) else act.GUARD_OFF, tables)

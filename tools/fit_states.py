@@ -2,7 +2,6 @@
 
 - ``dash_frames`` (33,): frames of a dash before it becomes a run.
 - ``hang`` (33, 2): where a player hangs, outwards and up from the edge of the stage.
-- ``safe_from``, ``safe_to`` (33, 399): the frames of a state in which the body cannot be touched (``invulnerable``).
 - ``feet`` (33, 399): how high the feet are above the position, as landings show it.
 - ``cling_at``, ``cling_frames`` (33, 399), ``cling`` (C, 2): where the body is, outwards and up from the edge, in each
   frame of catching it and of jumping up from it.
@@ -103,7 +102,6 @@ class Fit:
         self.dash: dict[int, Counter[int]] = defaultdict(Counter)
         self.hang: dict[int, list[tuple[float, float]]] = defaultdict(list)
         self.clung: dict[tuple[int, int], dict[int, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
-        self.safe: dict[tuple[int, int], Counter[tuple[int, int]]] = defaultdict(Counter)
         self.landed: dict[tuple[int, int], list[tuple[float, bool]]] = defaultdict(list)
         self.special: dict[tuple[int, int, int], Counter[int]] = defaultdict(Counter)
         self.whole: dict[tuple[int, int], list[float]] = defaultdict(list)
@@ -133,10 +131,6 @@ class Fit:
                 places = np.abs(p["x"][start:end]) - edge, p["y"][start:end] - EDGE_HEIGHT.get(stage, 0.0)
                 for frame, place in enumerate(np.stack(places, 1).tolist()):
                     self.clung[who, state][frame].append(place)
-            elif act.KIND[state] in (act.K_MOTION, act.K_AIR_DODGE) and not p["invulnerable"][start - 1]:
-                inside = np.flatnonzero(p["invulnerable"][start:end])
-                if len(inside):
-                    self.safe[who, state][int(inside[0]) + 1, int(inside[-1]) + 1] += 1
             elif state in AIRBORNE and stage in tuple(Stage):
                 self._feet(p, who, state, start, end, stage)
             self._special(p, who, state, start)
@@ -212,24 +206,12 @@ class Fit:
         """The fitted figures."""
         dash = np.full(CHARACTERS, 12, np.int16)
         hang = np.tile(np.array([2.9, -21.0]), (CHARACTERS, 1))
-        first, last = np.zeros((CHARACTERS, NUM_ACTIONS), np.int16), np.zeros((CHARACTERS, NUM_ACTIONS), np.int16)
         feet = np.zeros((CHARACTERS, NUM_ACTIONS), np.float32)
         special = np.zeros((CHARACTERS, 4, 2), np.int16)
         for who, counted in self.dash.items():
             dash[who] = counted.most_common(1)[0][0]
         for who, places in self.hang.items():
             hang[who] = np.median(np.array(places), 0)
-        for (who, state), frames in self.safe.items():
-            (first[who, state], last[who, state]), seen = frames.most_common(1)[0]
-            if seen < LEAST:
-                first[who, state] = last[who, state] = 0
-        for state in range(NUM_ACTIONS):
-            known = first[:, state] > 0
-            if known.any():
-                first[~known, state], last[~known, state] = (
-                    np.median(first[known, state]),
-                    np.median(last[known, state]),
-                )
         for (who, state), depths in self.landed.items():
             feet[who, state] = _threshold(depths)
         whole = np.zeros((CHARACTERS, NUM_ACTIONS), np.float32)
@@ -250,13 +232,11 @@ class Fit:
         for who, starts in STARTS.items():
             for way, states in starts.items():
                 special[who, way] = np.where(special[who, way] == 0, states, special[who, way])
-        for array in (dash, hang, first, last, feet, special, whole, reach):
+        for array in (dash, hang, feet, special, whole, reach):
             array[Character.NANA] = array[Character.ICE_CLIMBERS]
         return {
             "dash_frames": dash,
             "hang": hang,
-            "safe_from": first,
-            "safe_to": last,
             "feet": feet,
             "special": special,
             "whole": whole,

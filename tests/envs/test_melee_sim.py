@@ -362,7 +362,7 @@ def test_players_in_another_order_are_not_taken_for_each_other(opened):
         ({"ports": (1, 5)}, "nobody can play on ports"),
         ({"games": 0}, "0 games cannot be played"),
         ({"stocks": 0}, "0 stocks cannot be played"),
-        ({"max_frames": 0}, "0 max_frames cannot be played"),
+        ({"max_frames": -123}, "-123 max_frames cannot be played"),
     ],
 )
 def test_what_cannot_be_played_is_refused_before_anything_starts(given, says):

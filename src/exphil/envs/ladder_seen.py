@@ -146,8 +146,8 @@ class Seen(NamedTuple):
         Returns:
             bool ``(E,)`` or ``(E, M)``.
         """
-        body = tables.load().attributes[victim.character]
-        wide, tall = body["width"] + slack, body["height"] + slack
+        bodies = tables.load().attributes
+        wide, tall = (bodies[name][victim.character] + slack for name in ("width", "height"))
         columns = (attacker.x, attacker.y, attacker.facing, victim.x, victim.y, wide, tall, victim.vx - attacker.vx)
         if move.ndim == 3:
             columns = tuple(column[:, None] for column in columns)  # type: ignore[assignment]

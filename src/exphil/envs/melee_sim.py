@@ -109,7 +109,7 @@ class MeleeSimEnvironment:
         stages: An external number for all games, or one a game.
         ports: The two ports that play, in order, 1 to 4.
         stocks: Of each player, 1 to 255.
-        max_frames: Number of the last frame of a game, at least 1; the clock starts on frame 0.
+        max_frames: Number of the last frame of a game; the clock starts on frame 0.
         data_dir: The library's data folder; None for ``MSL_DATA_DIR``, else ``data``.
 
     Raises:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from exphil.errors import OptionError
 from exphil.game.controller import Controller
+from exphil.game.time import FIRST_FRAME
 
 MOST_STOCKS = 255
 
@@ -22,15 +23,17 @@ def check(games: int, ports: tuple[int, int], stocks: int, max_frames: int) -> N
     """Whether games can be opened like this.
 
     Raises:
-        OptionError: fewer than one game or frame, stocks outside 1 to 255, ports that are not two of 1 to 4 in order.
+        OptionError: fewer than one game, a last frame before the second, stocks outside 1 to 255,
+            ports that are not two of 1 to 4 in order.
     """
-    for name, number, most in (
-        ("games", games, None),
-        ("stocks", stocks, MOST_STOCKS),
-        ("max_frames", max_frames, None),
+    for name, number, least, most in (
+        ("games", games, 1, None),
+        ("stocks", stocks, 1, MOST_STOCKS),
+        ("max_frames", max_frames, FIRST_FRAME + 1, None),
     ):
-        if number < 1 or (most and number > most):
-            raise OptionError(f"{number} {name} cannot be played", name, f"1 to {most}" if most else "at least 1")
+        if number < least or (most and number > most):
+            fix = f"{least} to {most}" if most else f"at least {least}"
+            raise OptionError(f"{number} {name} cannot be played", name, fix)
     if not 1 <= ports[0] < ports[1] <= 4:
         raise OptionError(f"nobody can play on ports {ports}", "ports", "two of 1 to 4, the lower one first")
 

@@ -144,7 +144,13 @@ def test_what_cannot_be_played_is_refused_before_it_starts(characters, stages):
     "wrong",
     [
         *({"games": 0}, {"games": -1}, {"characters": (1, 1, 1)}, {"characters": (1.5, 1)}),
-        *({"characters": ("fox", "fox")}, {"stages": "battlefield"}, {"stocks": 0}, {"stocks": 256}, {"max_frames": 0}),
+        *(
+            {"characters": ("fox", "fox")},
+            {"stages": "battlefield"},
+            {"stocks": 0},
+            {"stocks": 256},
+            {"max_frames": -123},
+        ),
         *({"ports": ports} for ports in ((2, 1), (1, 1), (0, 2), (1, 5))),
     ],
 )
@@ -173,6 +179,31 @@ def test_a_stick_that_is_no_number_rests_and_one_beyond_its_range_is_at_its_end(
         for _ in range(90):
             frame = world.step({1: odd})
         assert frame.game.players.main_x[0, 0] == seen and np.isfinite(frame.game.players.x).all()
+
+
+@pytest.mark.parametrize(
+    ("pressed", "seen"),
+    [
+        ({"main_x": 22 / 80, "c_y": -22 / 80, "shoulder": 42 / 140}, {"main_x": 0, "c_y": 0, "shoulder": 0}),
+        (
+            {"main_x": 23 / 80, "c_y": -23 / 80, "shoulder": 43 / 140},
+            {"main_x": 0.2875, "c_y": -0.2875, "shoulder": 43 / 140},
+        ),
+        ({"buttons": Button.L}, {"shoulder": 1, "buttons": int(Button.L)}),
+        ({"buttons": Button.Z | Button.R, "shoulder": 1.0}, {"shoulder": 49 / 140}),
+    ],
+)
+def test_controllers_are_shown_as_the_game_reads_them(pressed, seen):
+    """As in recordings, from which policies learn: dead zone, floor of the trigger, full depth on a click."""
+    world = SimEnvironment(1, (1, 1), 31)
+    world.reset(0)
+    held = still(1)._replace(
+        **{name: np.array([value], np.int16 if name == "buttons" else np.float32) for name, value in pressed.items()}
+    )
+    for _ in range(90):
+        frame = world.step({1: held})
+    for name, value in seen.items():
+        assert getattr(frame.game.players, name)[0, 0] == pytest.approx(value)
 
 
 @pytest.mark.parametrize("seat", [0, 1])

@@ -6,7 +6,7 @@ skeleton that nobody publishes, so hits at the very edge differ.
 
 from __future__ import annotations
 
-from math import floor, sqrt
+from math import ceil, floor, sqrt
 
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
@@ -74,8 +74,10 @@ def safe(q: Record, tables: Record) -> bool:
     kind = act.KIND[q.action]
     if kind == act.K_DEAD or kind == act.K_REBIRTH or kind == act.K_ENTRY or kind == act.K_THROWN:
         return True
-    first = tables.safe_from[q.character, q.action]
-    return first > 0 and first <= q.t <= tables.safe_to[q.character, q.action]
+    if kind != act.K_MOTION and kind != act.K_AIR_DODGE and kind != act.K_SPECIAL:
+        return False  # what the tables have there is left of what was before, which ``invulnerable`` counts
+    first = tables.safe[q.character, q.action, 0]
+    return first > 0 and first <= q.t <= tables.safe[q.character, q.action, 1]
 
 
 @part
@@ -156,10 +158,28 @@ def let_go(p: Record, q: Record, tables: Record) -> None:
 
 
 @part
+def slowed(p: Record, q: Record, way: int, tables: Record) -> float:
+    """How much longer a throw takes because of who is thrown: 1, or the share of the usual weight."""
+    if tables.throw_by_weight[p.character, way] == 0:
+        return 1.0
+    return tables.attributes[q.character].weight / THROWN_WEIGHT
+
+
+@part
+def begin_throw(p: Record, q: Record, way: int, tables: Record) -> None:
+    """A throw forward, back, up or down; the timer is the frame in which it lets go."""
+    enter(p, act.THROW_FORWARD + way, tables)
+    enter(q, act.THROWN_FORWARD + way, tables)
+    slow = slowed(p, q, way, tables)
+    p.timer = max(ceil(min(tables.throw_frame[p.character, way], p.length) * slow), 2)
+    p.length, p.rate, q.length = ceil(p.length * slow), p.rate / slow, 0
+
+
+@part
 def throw(p: Record, q: Record, tables: Record) -> None:
     """The frame in which a throw lets go. Everybody flies as if weighing 100 (fitted, see tools/tables)."""
     place = p.action - act.THROW_FORWARD
-    if act.KIND[q.action] != act.K_THROWN or p.t != max(min(tables.throw_frame[p.character, place], p.length), 2):
+    if act.KIND[q.action] != act.K_THROWN or p.t != p.timer:
         return
     blow = tables.throws[p.character, place]
     q.percent += tables.throw_before[p.character, place] + blow.damage

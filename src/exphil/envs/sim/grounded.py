@@ -154,9 +154,7 @@ def holding(p: Record, foe: Record, tables: Record, body: Record) -> None:
     elif p.main_y <= -sticks.DODGED:
         way = 3
     if way >= 0:
-        enter(p, act.THROW_FORWARD + way, tables)
-        enter(foe, act.THROWN_FORWARD + way, tables)
-        foe.length = 0
+        combat.begin_throw(p, foe, way, tables)
     elif sticks.pressed(p, sticks.A):
         enter(p, act.CATCH_ATTACK, tables)
         foe.percent += 3.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from exphil.compiled import part
 from exphil.envs.sim.state import Record
+from exphil.game.controller import STICK_FLOOR, TRIGGER_FLOOR, Z_DEPTH
 from exphil.game.ids import Button
 
 JUMP_BUTTONS = int(Button.X | Button.Y)
@@ -23,18 +24,29 @@ TAP_JUMP = 0.6625
 FAST_FALL = 0.6625
 CROUCHED = 0.6875
 DODGED = 0.7
-TRIGGERED = 43 / 140
+HAIR = 1e-4
+"""What float32 may miss a whole step of a stick or trigger by."""
 LONG = 254
 
 
 @part
-def bounded(value: float, least: float) -> float:
-    """What a controller can say: ``least`` to 1, and rest for what is no number."""
-    if value > 1.0:
+def axis(value: float) -> float:
+    """An axis as the game reads it: in [-1, 1], at rest within the dead zone; what is no number rests."""
+    if not abs(value) >= STICK_FLOOR - HAIR:
+        return 0.0
+    return min(max(value, -1.0), 1.0)
+
+
+@part
+def depth(value: float, buttons: int) -> float:
+    """The trigger as the game reads it: full while L or R is clicked, ``Z_DEPTH`` with Z, at rest below its floor."""
+    if buttons & Z:
+        return Z_DEPTH
+    if buttons & SHIELD_BUTTONS:
         return 1.0
-    if value < least:
-        return least
-    return value if value == value else 0.0
+    if not value >= TRIGGER_FLOOR - HAIR:
+        return 0.0
+    return min(value, 1.0)
 
 
 @part
@@ -47,13 +59,8 @@ def pushed(now: float, before: float) -> bool:
 def read(p: Record, main_x: float, main_y: float, c_x: float, c_y: float, shoulder: float, buttons: int) -> None:
     """The frame's controller comes in; timers go on."""
     p.was_main_x, p.was_main_y, p.was_c_x, p.was_c_y, p.was_buttons = p.main_x, p.main_y, p.c_x, p.c_y, p.buttons
-    p.main_x, p.main_y, p.c_x, p.c_y = (
-        bounded(main_x, -1.0),
-        bounded(main_y, -1.0),
-        bounded(c_x, -1.0),
-        bounded(c_y, -1.0),
-    )
-    p.shoulder, p.buttons = bounded(shoulder, 0.0), buttons
+    p.main_x, p.main_y, p.c_x, p.c_y = axis(main_x), axis(main_y), axis(c_x), axis(c_y)
+    p.shoulder, p.buttons = depth(shoulder, buttons), buttons
     p.tilt_x = 0 if pushed(p.main_x, p.was_main_x) else p.tilt_x + 1
     p.tilt_y = 0 if pushed(p.main_y, p.was_main_y) else p.tilt_y + 1
     fresh = buttons & ~p.was_buttons
@@ -92,4 +99,4 @@ def jumped(p: Record) -> bool:
 @part
 def shielding(p: Record) -> bool:
     """Whether a trigger is down."""
-    return (p.buttons & SHIELD_BUTTONS) != 0 or p.shoulder >= TRIGGERED
+    return (p.buttons & SHIELD_BUTTONS) != 0 or p.shoulder >= TRIGGER_FLOOR - HAIR

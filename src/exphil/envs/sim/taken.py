@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from exphil.compiled import compiled, records
 from exphil.envs.sim import actions as act
 from exphil.envs.sim import air, ledge, shield, shots, specials, state, sticks
+from exphil.envs.sim.combat import THROWN_WEIGHT
 from exphil.envs.sim.moving import LOCKED, settle
 from exphil.envs.sim.reset import HEIGHTS
 
@@ -139,6 +140,13 @@ def _last(players: Any, real: NDArray[Any], begun: Wholes, tables: Any) -> None:
     hurt = (action >= act.DAMAGE_HIGH_1) & (action <= act.FLY_ROLL)
     left = np.maximum(players.t + real["hitstun"].astype(np.int64), length)
     length = np.where(hurt, left, length)
+    place = np.clip(action - act.THROW_FORWARD, 0, 3)
+    throws = act.KIND[action] == act.K_THROW
+    weight = tables.attributes["weight"][players.character[:, ::-1]] / THROWN_WEIGHT
+    slow = np.where(throws & (tables.throw_by_weight[who, place] != 0), weight, 1.0)
+    let_go = np.maximum(np.ceil(np.minimum(tables.throw_frame[who, place], length) * slow), 2)
+    players.timer = np.where(throws, let_go.astype(np.int64), players.timer)
+    length, rate = np.where(throws, np.ceil(length * slow).astype(np.int64), length), rate / slow
     whole = tables.whole[who, action] + 0.15
     step = np.zeros(real.shape)
     step[1:] = real["action_frame"][1:] - real["action_frame"][:-1]
@@ -168,7 +176,7 @@ def _remember(players: Any, real: NDArray[Any], begun: Wholes, tables: Any) -> N
     players.side = np.where(special, _way(players, special, tables), players.side)
     players.ledge_lock = np.maximum(ledge.LOCK_FRAMES - _since(np.isin(action, HANGS)), 0)
     hanging = np.isin(action, (act.LEDGE_CATCH, act.LEDGE_WAIT))
-    players.timer = np.where(hanging, at - _latest(~hanging), 0)
+    players.timer = np.where(hanging, at - _latest(~hanging), players.timer)
     opens = special.copy()
     opens[1:] &= ~special[:-1]
     began = special & (_latest(opens) == begun)

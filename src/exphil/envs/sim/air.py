@@ -6,15 +6,15 @@ from math import sqrt
 
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import sticks
-from exphil.envs.sim.entering import air_jump, drift, enter, gravity, hops, slow_in_air
+from exphil.envs.sim import floating, sticks
+from exphil.envs.sim.entering import air_jump, drift, enter, gravity, hops
 from exphil.envs.sim.specials import special
 from exphil.envs.sim.state import Record
 
 AIR_DODGE_SPEED, AIR_DODGE_KEPT = 3.1, 0.9
 """Speed of an air dodge at first, and what is kept of it every frame (SmashWiki "Air dodge")."""
 AIR_DODGE_FRAMES = 29
-"""Frames of it before gravity is back."""
+"""Frames of it before gravity and steering are back."""
 L_CANCEL_FRAMES = 7
 """How fresh a trigger must be at landing to halve the lag (SmashWiki "L-canceling")."""
 AIR_DODGE_LANDING = 10
@@ -29,13 +29,14 @@ def aerial(p: Record, tables: Record) -> bool:
     x, y = p.main_x, p.main_y
     if push:
         x, y = p.c_x, p.c_y
-    ahead = x * p.facing
-    if abs(x) < sticks.TILTED and abs(y) < sticks.TILTED:
-        enter(p, act.AIR_NEUTRAL, tables)
-    elif abs(y) > abs(x):
-        enter(p, act.AIR_UP if y > 0 else act.AIR_DOWN, tables)
-    else:
-        enter(p, act.AIR_FORWARD if ahead > 0 else act.AIR_BACK, tables)
+    attack = act.AIR_NEUTRAL
+    if abs(y) > abs(x) and abs(y) >= sticks.TILTED:
+        attack = act.AIR_UP if y > 0 else act.AIR_DOWN
+    elif abs(x) >= sticks.TILTED:
+        attack = act.AIR_FORWARD if x * p.facing > 0 else act.AIR_BACK
+    if floating.floats(p):
+        attack += floating.FIRST_ATTACK - act.AIR_NEUTRAL
+    enter(p, attack, tables)
     return True
 
 
@@ -49,7 +50,9 @@ def command(p: Record, tables: Record) -> bool:
         return True
     if aerial(p, tables):
         return True
-    if p.jumps > 0 and sticks.jumped(p):
+    if floating.begin(p, tables):
+        return True
+    if p.jumps > 0 and sticks.jumped(p) and not hops(p):
         air_jump(p, tables)
         return True
     return False
@@ -80,6 +83,9 @@ def flying(p: Record, tables: Record, body: Record, free: bool) -> None:
     """A frame in the air: steering, gravity, fast fall. A jump's first frame moves as it was set off."""
     if free:
         command(p, tables)
+    if floating.floats(p):
+        floating.frame(p, tables, body)
+        return
     if p.t == 1 and p.action in (act.AIR_DODGE, act.JUMP_FORWARD, act.JUMP_BACK):
         return
     drift(p, body)
@@ -98,8 +104,9 @@ def dodging(p: Record, tables: Record, body: Record) -> None:
         p.air_x *= AIR_DODGE_KEPT
         p.speed_y *= AIR_DODGE_KEPT
         return
+    fast_fall(p)
     gravity(p, body)
-    slow_in_air(p, body)
+    drift(p, body)
 
 
 @part
@@ -117,7 +124,14 @@ def landed(p: Record, tables: Record) -> None:
         if p.since_trigger < L_CANCEL_FRAMES:
             lag = lag // 2
         _land_for(p, act.LANDING_AIR_NEUTRAL + place, lag, tables)
-    elif kind == act.K_AIR_DODGE or kind == act.K_HELPLESS or (kind == act.K_SPECIAL and not hops(p)):
+    elif kind == act.K_SPECIAL and (hops(p) or floating.floats(p) or tables.lands[p.character, was] == act.LANDING):
+        enter(p, act.LANDING, tables)
+    elif kind == act.K_SPECIAL and tables.lands[p.character, was] >= act.SPECIALS:
+        shown = p.action_frame
+        enter(p, tables.lands[p.character, was], tables)
+        if tables.lands_on[p.character, was]:
+            p.t, p.action_frame = frame, shown
+    elif kind == act.K_AIR_DODGE or kind == act.K_HELPLESS or kind == act.K_SPECIAL:
         lag = AIR_DODGE_LANDING if kind == act.K_AIR_DODGE or p.timer == 0 else p.timer
         _land_for(p, act.LANDING_SPECIAL, lag, tables)
     else:

@@ -10,8 +10,8 @@ from math import ceil, floor, sqrt
 
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import damage, shield
-from exphil.envs.sim.entering import enter
+from exphil.envs.sim import damage, influence, shield
+from exphil.envs.sim.entering import enter, friction
 from exphil.envs.sim.state import Record
 
 ELECTRIC = 2
@@ -124,6 +124,7 @@ def stopped(q: Record, dealt: float, extra: float, side: float, tables: Record) 
         shield.broken(q, tables)
         return
     enter(q, act.GUARD_STUN, tables)
+    influence.old(q)
     q.length = int((dealt + 4.45) / 2.235)
     q.rate = tables.whole[q.character, act.GUARD_STUN] / max(q.length, 1)
     q.ground_x = side * min(dealt * 0.0666 * 1.1, 2.0)
@@ -144,8 +145,45 @@ def grab(p: Record, q: Record, tables: Record) -> None:
     enter(q, act.PULLED, tables)
     p.timer = int(90 + q.percent * 1.7)
     q.facing = -p.facing
-    q.x = p.x + p.facing * HELD_DISTANCE
     p.ground_x, p.air_x, q.ground_x, q.air_x = 0.0, 0.0, 0.0, 0.0
+
+
+@part
+def carry(p: Record, q: Record, tables: Record) -> None:
+    """Who is held or thrown is where the hands are; in the first frame of a grab where they were."""
+    held = act.KIND[p.action] == act.K_HOLD and act.KIND[q.action] == act.K_HELD
+    thrown = act.KIND[p.action] == act.K_THROW and act.KIND[q.action] == act.K_THROWN
+    if not (held or thrown) or p.hitlag > 0.0:
+        return
+    frames, at = tables.carry_frames[p.character, p.action], tables.carry_at[p.character, p.action]
+    if held and (p.t > 1 or p.action == act.CATCH_WAIT or p.action == act.CATCH_ATTACK):
+        ahead = tables.carry[at + min(p.t, frames) - 1, 0] if frames > 0 else HELD_DISTANCE
+        q.x = p.x + p.facing * ahead
+    elif thrown and frames > 0:
+        q.x = p.x + p.facing * (_carried(p, p.t, 0, tables) - tables.middle[q.character, 0])
+        q.y = p.y + _carried(p, p.t, 1, tables) - tables.middle[q.character, 1]
+
+
+@part
+def _carried(p: Record, t: int, what: int, tables: Record) -> float:
+    """A figure of a throw's path in its frame t, between the frames of animation that are known."""
+    at, frames = tables.carry_at[p.character, p.action], tables.carry_frames[p.character, p.action]
+    frame = min(max(t * p.rate - 1.0, 0.0), frames - 1.0)
+    row, share = at + int(frame), frame - int(frame)
+    if share == 0.0:
+        return tables.carry[row, what]
+    return tables.carry[row, what] * (1.0 - share) + tables.carry[row + 1, what] * share
+
+
+@part
+def throwing(p: Record, tables: Record, body: Record) -> None:
+    """A frame of throwing: some throws step forwards or back."""
+    at, frames = tables.carry_at[p.character, p.action], tables.carry_frames[p.character, p.action]
+    if frames == 0 or tables.carry[at + frames - 1, 2] == 0.0 or p.t * p.rate > frames:
+        friction(p, body)
+        return
+    before = _carried(p, p.t - 1, 2, tables) if p.t > 1 else 0.0
+    p.ground_x = (_carried(p, p.t, 2, tables) - before) * p.facing
 
 
 @part
@@ -177,14 +215,21 @@ def begin_throw(p: Record, q: Record, way: int, tables: Record) -> None:
 
 @part
 def throw(p: Record, q: Record, tables: Record) -> None:
-    """The frame in which a throw lets go. Everybody flies as if weighing 100 (fitted, see tools/tables)."""
+    """A throw that lets go in this frame, before anybody moves; everybody flies as if weighing 100 (tools/tables)."""
     place = p.action - act.THROW_FORWARD
-    if act.KIND[q.action] != act.K_THROWN or p.t != p.timer:
+    if act.KIND[p.action] != act.K_THROW or act.KIND[q.action] != act.K_THROWN or p.t + 1 != p.timer or p.hitlag > 1.0:
         return
+    if tables.carry_frames[p.character, p.action] > 0:
+        p.t += 1
+        carry(p, q, tables)  # where the hands will be
+        p.t -= 1
+    else:
+        q.y += THROWN_FROM
     blow = tables.throws[p.character, place]
     q.percent += tables.throw_before[p.character, place] + blow.damage
     side = -p.facing if p.action == act.THROW_BACK else p.facing
     force = damage.knockback(floor(q.percent), blow.damage, blow.growth, blow["base"], blow.set, THROWN_WEIGHT)
-    q.on_ground, q.surface = 0, -1
+    q.on_ground, q.surface, q.hitlag = 0, -1, 0.0
     damage.launch(q, force, blow.angle, side, 1, tables)
-    q.y += THROWN_FROM
+    influence.turn(q)
+    q.t = 0

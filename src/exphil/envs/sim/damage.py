@@ -1,32 +1,32 @@
-"""What a hit does: knockback, hitlag, hitstun, flight, directional influence, teching and lying on the ground.
+"""What a hit does: knockback, hitlag, hitstun, flight, teching and lying on the ground.
 
-Formulas (SmashWiki "Knockback", "Hitlag", "Hitstun", "Directional influence", "Sakurai angle"; the same figures in the
+Formulas (SmashWiki "Knockback", "Hitlag", "Hitstun", "Sakurai angle"; the same figures in the
 decompilation's common data):
 
     knockback = ((p / 10 + p d / 20) * 200 / (w + 100) * 1.4 + 18) * growth / 100 + base
     with set knockback s: p = 10 and d = s; with the percent p counted after the hit
     launch speed = 0.03 * knockback, falling by 0.051 a frame; hitstun = floor(0.4 * knockback)
     hitlag = floor(d / 3 + 3), half as much again for electricity
-    influence: up to 18 degrees, by the square of the stick's part across the direction of flight
 """
 
 from __future__ import annotations
 
-from math import atan2, cos, floor, pi, sin, sqrt
+from math import cos, floor, pi, sin, sqrt
 
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import air, sticks
+from exphil.envs.sim import air, influence, sticks
 from exphil.envs.sim.entering import drift, enter, friction, gravity, slow_in_air
 from exphil.envs.sim.state import Record
 
 SPEED, DECAY, STUN = 0.03, 0.051, 0.4
-FLIES, SHORTEST, FLIGHT = 3, 11, 59
-"""How hard a hit is that sends flying; the shortest state of being hurt, and of flying where no table knows."""
+FLIES, FLIGHT = 3, 59
+"""How hard a hit is that sends flying; the length of flying where no table knows."""
+HURT_FRAMES = (11, 23, 29)
+"""The shortest state of being hurt by how hard the hit was: everybody's in recorded games."""
 STEEP = 72.0
 """Degrees from which a flight is one straight up."""
 SAKURAI = 361.0
-INFLUENCE = 18.0 * pi / 180.0
 TECH_FRAMES = 20
 CROUCH_KEPT = 2.0 / 3.0
 MOST_HITLAG = 20.0
@@ -77,7 +77,9 @@ def launch(p: Record, force: float, angle: float, side: float, place: int, table
     elif grounded:
         _lift(p)
     enter(p, part, tables)
-    p.length = max(p.length, int(p.hitstun) + 1, SHORTEST)
+    influence.old(p)
+    shortest = HURT_FRAMES[level] if level < FLIES else p.length
+    p.length = max(shortest, int(p.hitstun) + 1)
 
 
 @part
@@ -106,19 +108,6 @@ def hitlag(damage: float, electric: bool) -> float:
 
 
 @part
-def influence(p: Record) -> None:
-    """At the end of hitlag the stick turns the direction of flight."""
-    speed = sqrt(p.attack_x * p.attack_x + p.attack_y * p.attack_y)
-    if speed == 0.0 or (p.main_x == 0.0 and p.main_y == 0.0) or p.on_ground:
-        return
-    direction = atan2(p.attack_y, p.attack_x)
-    across = -p.main_x * sin(direction) + p.main_y * cos(direction)
-    turned = across * across * INFLUENCE
-    direction += turned if across > 0 else -turned
-    p.attack_x, p.attack_y = speed * cos(direction), speed * sin(direction)
-
-
-@part
 def decay(p: Record) -> None:
     """Knockback loses 0.051 a frame along its direction."""
     speed = sqrt(p.attack_x * p.attack_x + p.attack_y * p.attack_y)
@@ -137,7 +126,7 @@ def hurt(p: Record, tables: Record, body: Record) -> None:
         p.hitstun -= 1.0
     free = p.hitstun <= 0.0
     if p.on_ground:
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)
         return
     if not free:
         gravity(p, body)
@@ -177,7 +166,7 @@ def landed(p: Record, tables: Record) -> None:
 @part
 def lying(p: Record, tables: Record, body: Record) -> None:
     """A frame of lying on the ground: getting up, rolling, attacking, or lying on."""
-    friction(p, body.traction, body.walk_max)
+    friction(p, body)
     if p.action != act.DOWN_WAIT and p.action != act.DOWN_WAIT_UP:
         return
     shift = act.DOWN_STAND - act.DOWN_WAIT

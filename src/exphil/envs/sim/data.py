@@ -12,8 +12,15 @@ The record has the fields of ``tables.Tables``, those of ``states.npz``, and ``m
 - ``special`` (33, 4, 2): the state B goes into: neutral, side, up, down; in the air, on the ground.
 - ``whole`` (33, 399): frames of animation that a landing or a stun plays, however long it lasts.
 - ``after`` (33, 399): what follows a special move that has lasted its time, 0 for unknown.
-- ``drive`` (D, 4): speed forward and up in a frame of a move, and whether it prescribes each; ``drive_at`` (33, 399)
-  the row of a move's first frame, -1 for none, and ``drive_frames`` (33, 399) how many rows it has.
+- ``carry`` (P, 3): where a grab or throw has its victim in each frame of its animation, forwards and up from who
+  throws, and how far ahead that one has come by then (0 throughout for who stands); ``carry_at`` (33, 399) the row
+  of the first frame, ``carry_frames`` (33, 399) how many there are, 0 for unknown; ``middle`` (33, 2) how much lower a
+  victim's position is than a usual one's.
+- ``drive`` (D, 6): speed forward and up in a frame of a move, and whether it prescribes each; then by how much it
+  changes the speed up, and whether it does. ``drive_at`` (33, 399) the row of a move's first frame, -1 for none, and
+  ``drive_frames`` (33, 399) how many rows it has.
+- ``steers`` (33, 399): whether one steers in the air during a special move; ``lands`` (33, 399) the state that it leads
+  to on landing, 0 for unknown, and ``lands_on`` whether that goes on where the move was.
 
 ``moves`` (33, 399) says whether an action's animation moves its player.
 """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import ledge, shield, specials, sticks
+from exphil.envs.sim import floating, ledge, reflector, shield, specials, sticks
 from exphil.envs.sim.entering import enter, fall, hops, jump
 from exphil.envs.sim.state import Record
 
 FALLS_AFTER = (
-    act.K_DAMAGE, act.K_DAMAGE_AIR, act.K_AERIAL, act.K_JUMP, act.K_LEDGE_JUMP, act.K_SPECIAL, act.K_HELD,
+    act.K_DAMAGE, act.K_DAMAGE_AIR, act.K_AERIAL, act.K_JUMP, act.K_LEDGE_JUMP, act.K_HELD,
 )  # fmt: skip
 GRABBING = (act.CATCH_ATTACK, act.CATCH_PULL, act.CATCH_DASH_PULL)
 LYING_FRAMES = 180
@@ -30,6 +30,27 @@ def follow(p: Record, action: int, tables: Record) -> None:
     elif kind == act.K_HELPLESS or p.side == 2:
         enter(p, act.FALL_SPECIAL, tables)
         p.timer = 0
+    else:
+        fall(p, tables)
+
+
+@part
+def special_over(p: Record, tables: Record) -> None:
+    """What follows a special move, or a part of one; a reflector is held for as long as it is."""
+    if specials.fires(p) and p.timer == 1:
+        enter(p, p.action, tables)
+        p.timer = 0
+    elif floating.floats(p):
+        floating.ended(p, tables)
+    elif reflector.is_up(p.character, p.action):
+        return
+    elif tables.after[p.character, p.action] > 0:
+        follow(p, tables.after[p.character, p.action], tables)
+    elif p.on_ground:
+        enter(p, act.WAIT, tables)
+    elif p.side == specials.UP and not hops(p):
+        enter(p, act.FALL_SPECIAL, tables)
+        p.length, p.timer = 0, 0
     else:
         fall(p, tables)
 
@@ -83,14 +104,11 @@ def finish(p: Record, stage: int, seat: int, game: Record, tables: Record) -> No
         enter(p, act.FALL_SPECIAL, tables)
         p.length = 0
         p.timer = 0
-    elif kind == act.K_SPECIAL and tables.after[p.character, p.action] > 0:
-        follow(p, tables.after[p.character, p.action], tables)
+    elif kind == act.K_SPECIAL:
+        special_over(p, tables)
     elif p.on_ground:
         if p.action == act.ROLL_FORWARD:
             p.facing = -p.facing
         enter(p, act.WAIT, tables)
-    elif kind == act.K_SPECIAL and p.side == 2 and not hops(p):
-        enter(p, act.FALL_SPECIAL, tables)
-        p.length, p.timer = 0, 0
     elif kind in FALLS_AFTER or p.action == act.PASS:
         fall(p, tables)

@@ -145,12 +145,12 @@ def walk(p: Record, body: Record) -> None:
     """A frame of walking: the nearer the top speed, the less is added."""
     target = p.main_x * body.walk_max
     if p.main_x == 0.0:
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)
         return
     accel = abs(p.main_x) * body.walk_init + body.walk_accel
     share = p.ground_x / target
     if share > 1.0:
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)
         if abs(p.ground_x) < abs(target) and p.ground_x * target > 0:
             p.ground_x = target
         return
@@ -188,20 +188,20 @@ def dashing(p: Record, tables: Record, body: Record) -> None:
     """A later frame of a dash."""
     ahead = p.main_x * p.facing
     if dash_command(p, tables):
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)
         return
     if ahead <= -sticks.SMASHED and p.tilt_x < sticks.DASH_FRAMES:
         enter(p, act.TURN, tables)
         p.side = 1
         p.ground_x *= DASH_TURN
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)
         return
     if p.t > tables.dash_frames[p.character] and ahead >= RAN:
         enter(p, act.RUN, tables)
         running(p, body)
         return
     if p.main_x == 0.0:
-        friction(p, body.traction, 100.0)
+        friction(p, body)
         return
     accel = abs(p.main_x) * body.run_accel_a + body.run_accel_b
     chase(p, p.main_x * body.run_max, accel, body.traction)
@@ -219,13 +219,13 @@ def run_command(p: Record, tables: Record, body: Record) -> None:
     """A later frame of a run: what it may become, else on."""
     ahead = p.main_x * p.facing
     if dash_command(p, tables):
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)
     elif ahead <= RUN_TURNED:
         enter(p, act.TURN_RUN, tables)
-        friction(p, body.traction, 100.0)
+        friction(p, body)
     elif ahead < RAN:
         enter(p, act.RUN_BRAKE, tables)
-        friction(p, body.traction, 100.0)
+        friction(p, body)
     else:
         running(p, body)
 
@@ -249,7 +249,7 @@ def turning(p: Record, tables: Record, body: Record) -> None:
     elif ahead >= sticks.SMASHED and p.tilt_x < sticks.DASH_FRAMES:
         dash(p, tables)
         return
-    friction(p, body.traction, body.walk_max)
+    friction(p, body)
 
 
 @part
@@ -261,7 +261,7 @@ def crouching(p: Record, tables: Record, body: Record, stage_has_platform: bool)
     if not stand_command(p, tables) and p.action == act.CROUCH and p.main_y > -CROUCH_LEFT:
         enter(p, act.CROUCH_END, tables)
     if act.KIND[p.action] != act.K_WALK and p.action != act.DASH:
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)
 
 
 @part

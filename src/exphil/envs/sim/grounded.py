@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import combat, damage, ground, shield, specials, sticks
+from exphil.envs.sim import combat, damage, ground, reflector, shield, specials, sticks
 from exphil.envs.sim.entering import drift, enter, friction, gravity, leave_ground, slow_in_air, squat
 from exphil.envs.sim.specials import special
 from exphil.envs.sim.state import Record
@@ -17,9 +17,20 @@ def special_frame(p: Record, tables: Record, body: Record) -> None:
     if flight >= 0:
         specials.fly_on(p, flight)
         return
+    if specials.fires(p) and sticks.pressed(p, sticks.B):
+        p.timer = 1
+    if reflector.is_up(p.character, p.action):
+        reflector.holding(p, tables)
+        if act.KIND[p.action] != act.K_SPECIAL:
+            if p.on_ground:
+                friction(p, body)
+            else:
+                drift(p, body)
+                gravity(p, body)
+            return
     at = tables.drive_at[p.character, p.action]
     if at >= 0 and p.t <= tables.drive_frames[p.character, p.action]:
-        prescribed(p, tables.drive[at + p.t - 1], body)
+        prescribed(p, tables.drive[at + p.t - 1], tables, body)
         return
     if p.side == specials.UP and at < 0 and p.timer < specials.RISE_FRAMES:
         p.timer += 1
@@ -30,25 +41,40 @@ def special_frame(p: Record, tables: Record, body: Record) -> None:
         return
     if not p.on_ground:
         gravity(p, body)
-        slow_in_air(p, body)
+        across(p, tables, body)
         return
-    friction(p, body.traction, body.walk_max)
+    friction(p, body)
 
 
 @part
-def prescribed(p: Record, row: Record, body: Record) -> None:
+def across(p: Record, tables: Record, body: Record) -> None:
+    """The speed across of a special move in the air: some can be steered."""
+    if tables.steers[p.character, p.action]:
+        drift(p, body)
+    else:
+        slow_in_air(p, body)
+
+
+@part
+def prescribed(p: Record, row: Record, tables: Record, body: Record) -> None:
     """A frame of a move that games agree on: speeds forward and up, each if they do."""
     if p.on_ground:
         if row[2] > 0.0:
             p.ground_x = row[0] * p.facing
         else:
-            friction(p, body.traction, body.walk_max)
+            friction(p, body)
         return
     if row[2] > 0.0:
         p.air_x = row[0] * p.facing
     else:
-        slow_in_air(p, body)
-    if row[3] > 0.0 or p.side == specials.UP:  # up specials rise: their middle is nearer than falling
+        across(p, tables, body)
+    if row[3] > 0.0:
+        p.speed_y = row[1]
+    elif row[5] > 0.0:
+        p.speed_y = max(p.speed_y + row[4], min(p.speed_y, -body.fall_max))
+    elif (
+        p.side == specials.UP and not tables.steers[p.character, p.action]
+    ):  # up specials rise: their middle is nearer than falling
         p.speed_y = row[1]
     else:
         gravity(p, body)
@@ -60,7 +86,7 @@ def by_animation(p: Record, tables: Record, body: Record) -> None:
     if tables.moves[p.character, p.action] and p.t <= tables.motion_frames[p.character, p.action]:
         p.ground_x = tables.motion[tables.motion_at[p.character, p.action] + p.t - 1, 0] * p.facing
     else:
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)
 
 
 @part
@@ -70,12 +96,12 @@ def free(p: Record, tables: Record, body: Record) -> None:
     if kind == act.K_WALK:
         if p.main_x * p.facing < ground.WALKED:
             enter(p, act.WAIT, tables)
-            friction(p, body.traction, body.walk_max)
+            friction(p, body)
         else:
             ground.walk(p, body)
             pace(p, tables, body)
     elif kind != act.K_DASH and p.on_ground:
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)
 
 
 @part
@@ -94,14 +120,14 @@ def slowing(p: Record, tables: Record, body: Record) -> None:
     """Coming out of a run."""
     if sticks.jumped(p):
         squat(p, tables)
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)
         return
     if p.action == act.RUN_BRAKE:
         if p.main_y <= -sticks.CROUCHED:
             enter(p, act.CROUCH_START, tables)
-            friction(p, body.traction, body.walk_max)
+            friction(p, body)
             return
-        friction(p, body.traction, 100.0)
+        friction(p, body)
         return
     ground.chase(p, p.main_x * body.run_max, abs(p.main_x) * body.run_accel_a + body.run_accel_b, body.traction)
 
@@ -117,7 +143,7 @@ def squatting(p: Record, tables: Record, body: Record) -> None:
         enter(p, act.CATCH, tables)
     elif sticks.pressed(p, sticks.B) and p.main_y >= 0.55:
         special(p, tables)
-    friction(p, body.traction, body.walk_max)
+    friction(p, body)
 
 
 @part
@@ -129,13 +155,16 @@ def attacking(p: Record, tables: Record, body: Record) -> None:
         return
     if p.action == act.JAB_1 and p.t > 4 and sticks.pressed(p, sticks.A) and tables.length[p.character, act.JAB_2] > 0:
         enter(p, act.JAB_2, tables)
-    by_animation(p, tables, body)
+    if act.KIND[p.action] == act.K_CATCH:
+        friction(p, body)  # the tables' way is that of one who ran
+    else:
+        by_animation(p, tables, body)
 
 
 @part
 def holding(p: Record, foe: Record, tables: Record, body: Record) -> None:
     """A frame of holding somebody: throws, pummels, or they escape."""
-    friction(p, body.traction, body.walk_max)
+    friction(p, body)
     if p.action != act.CATCH_WAIT:
         return
     p.timer -= 1
@@ -186,7 +215,7 @@ def act_on_ground(p: Record, foe: Record, game: Record, stage: int, tables: Reco
         if p.action == act.LANDING and p.t > int(body.landing_lag) and ground.command(p, tables):
             free(p, tables, body)
         else:
-            friction(p, body.traction, body.walk_max)
+            friction(p, body)
     elif kind == act.K_ATTACK or kind == act.K_CATCH:
         attacking(p, tables, body)
     elif kind == act.K_SHIELD:
@@ -198,11 +227,10 @@ def act_on_ground(p: Record, foe: Record, game: Record, stage: int, tables: Reco
     elif kind == act.K_HOLD:
         holding(p, foe, tables, body)
     elif kind == act.K_THROW:
-        combat.throw(p, foe, tables)
-        friction(p, body.traction, body.walk_max)
+        combat.throwing(p, tables, body)
     elif kind == act.K_MOTION:
         by_animation(p, tables, body)
     elif kind == act.K_SPECIAL:
         special_frame(p, tables, body)
     elif kind != act.K_HELD and kind != act.K_THROWN:
-        friction(p, body.traction, body.walk_max)
+        friction(p, body)

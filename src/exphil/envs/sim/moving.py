@@ -105,6 +105,20 @@ def wall(p: Record, beside: float, feet: float, stage: int, game: Record) -> Non
 
 
 @part
+def stopped(p: Record, x: float, y: float, game: Record, stage: int) -> None:
+    """A step in hitlag, from (x, y), ends at the end of the surface, at the ground or at the wall; nobody lands."""
+    if p.on_ground:
+        left, right = ground_lines.ends(stage, p.surface, game.frame)
+        p.x = min(max(p.x, left), right)
+        p.y = ground_lines.height(stage, p.surface, p.x, game)
+        return
+    surface = ground_lines.landing(stage, game, p.x, y + p.feet, p.y + p.feet, -1)
+    if surface >= 0:
+        p.y = ground_lines.height(stage, surface, p.x, game) - p.feet
+    wall(p, x, p.y + p.feet, stage, game)
+
+
+@part
 def by_motion(p: Record, tables: Record) -> None:
     """Up from the ledge, and whatever else an animation carries through the air."""
     if tables.moves[p.character, p.action] and p.t <= tables.motion_frames[p.character, p.action]:
@@ -114,8 +128,8 @@ def by_motion(p: Record, tables: Record) -> None:
 
 
 @part
-def move(p: Record, foe: Record, game: Record, stage: int, tables: Record) -> None:
-    """Positions follow the speeds; feet meet the ground, hands the ledge."""
+def move(p: Record, foe: Record, step_x: float, step_y: float, game: Record, stage: int, tables: Record) -> None:
+    """Positions follow the speeds; feet meet the ground, hands the ledge. The steps are those out of hitlag."""
     kind = act.KIND[p.action]
     if kind in (act.K_DEAD, act.K_REBIRTH, act.K_ENTRY, act.K_LEDGE, act.K_THROWN, act.K_HELD):
         return
@@ -127,15 +141,15 @@ def move(p: Record, foe: Record, game: Record, stage: int, tables: Record) -> No
         return
     if p.attack_x != 0.0 or p.attack_y != 0.0:
         damage.decay(p)
-    was = p.y + p.feet
-    beside = p.x
+    beside, above = p.x - step_x, p.y - step_y
+    was = above + p.feet
     p.x += p.air_x + p.attack_x + ground_lines.blown(p.x, p.y, game)
     p.y += p.speed_y + p.attack_y
     p.aloft += 1
     p.feet = tables.feet[p.character, p.action] if p.aloft > LOCKED else 0.0
     now = p.y + p.feet
     wall(p, beside, now, stage, game)
-    if p.speed_y + p.attack_y <= 0.0:
+    if p.y <= above:
         passing = p.passing
         through = p.main_y <= -sticks.FAST_FALL and kind != act.K_FLY and kind != act.K_DAMAGE_AIR
         surface = ground_lines.landing(stage, game, p.x, was, now, passing)

@@ -48,7 +48,7 @@ def out_of_shield(p: Record, tables: Record, body: Record, on_platform: bool) ->
 @part
 def shielding(p: Record, tables: Record, body: Record, on_platform: bool) -> None:
     """A frame behind the shield."""
-    friction(p, body.traction, body.walk_max)
+    friction(p, body)
     if p.t > 1 and out_of_shield(p, tables, body, on_platform):
         return
     up = sticks.shielding(p)

@@ -13,6 +13,7 @@ from exphil.game.ids import Character
 
 TILTED, TILTED_AT_ALL = 0.55, 0.28
 NEUTRAL, SIDE, UP, DOWN = 0, 1, 2, 3
+BLASTERS = (int(Character.FOX), int(Character.FALCO))
 UNKNOWN_FRAMES, RISE_FRAMES, RISE = 40, 22, 2.6
 """How long a special lasts that no table and no game tells of, and how its up special rises: a generic recovery."""
 
@@ -27,6 +28,16 @@ AIMED = np.array(
 frame. Read off 481 flights of the games that ``tools/fit_states.py`` sees; 99% go where the stick pointed the frame
 before."""
 WHO, ACTION, SPEED, KEPT, LOSS = range(5)
+
+
+SHOOTING = (342, 345)
+"""Fox's and Falco's states of shooting, on the ground and in the air: B, pressed in one, brings another shot."""
+
+
+@part
+def fires(p: Record) -> bool:
+    """Whether this is a shot of Fox's or Falco's blaster."""
+    return p.character in BLASTERS and p.action in SHOOTING
 
 
 @part

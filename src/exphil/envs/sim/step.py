@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exphil.compiled import compiled, part, records
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import air, combat, damage, ground_lines, ledge, moving, shield, shots, sticks
+from exphil.envs.sim import air, combat, damage, floating, ground_lines, influence, ledge, moving, shield, shots, sticks
 from exphil.envs.sim.ending import finish
 from exphil.envs.sim.entering import drift, fall, gravity, hops
 from exphil.envs.sim.grounded import act_on_ground, special_frame
@@ -42,6 +42,9 @@ def act_in_air(p: Record, game: Record, stage: int, seat: int, tables: Record) -
         air.dodging(p, tables, body)
     elif kind in (act.K_DAMAGE, act.K_DAMAGE_AIR, act.K_FLY, act.K_TUMBLE):
         damage.hurt(p, tables, body)
+    elif kind == act.K_SPECIAL and floating.floats(p):
+        until = tables.iasa[p.character, p.action]
+        air.flying(p, tables, body, p.action == floating.FLOAT or 0 < until <= p.t)
     elif kind == act.K_SPECIAL:
         special_frame(p, tables, body)
     elif kind == act.K_LEDGE_JUMP:
@@ -71,11 +74,17 @@ def advance(p: Record, foe: Record, game: Record, stage: int, seat: int, tables:
         p.action_frame += p.rate
         if p.length > 0 and p.t > p.length:
             finish(p, stage, seat, game, tables)
+    x, y = p.x, p.y
+    if held and not frozen:
+        influence.last_step(p)
+        influence.turn(p)
     sticks.read(p, pad[0], pad[1], pad[2], pad[3], pad[4], int(pad[5]))
     if frozen:
+        influence.step(p)
+        if p.x != x or p.y != y:
+            moving.stopped(p, x, y, game, stage)
         return
-    if held and p.hitstun > 0.0:
-        damage.influence(p)
+    step_x, step_y = p.x - x, p.y - y
     if p.invulnerable > 0:
         p.invulnerable -= 1
     if act.KIND[p.action] != act.K_SHIELD and act.KIND[p.action] != act.K_SHIELD_STUN and p.shield < shield.FULL:
@@ -84,7 +93,7 @@ def advance(p: Record, foe: Record, game: Record, stage: int, seat: int, tables:
         act_on_ground(p, foe, game, stage, tables)
     else:
         act_in_air(p, game, stage, seat, tables)
-    moving.move(p, foe, game, stage, tables)
+    moving.move(p, foe, step_x, step_y, game, stage, tables)
     ledge.beyond(p, stage, tables)
 
 
@@ -130,12 +139,16 @@ def step_all(players: Record, games: Record, items: Record, pads: Record, known:
         ground_lines.lift(stage, game)
         shove = moving.crowded(first, second)
         shots.fly(items[row])
+        combat.throw(first, second, tables)
+        combat.throw(second, first, tables)
         for seat in range(2):  # a loop, so that all that a player does is compiled once
             pad = pads[row, seat] if game.frame >= GO_FRAME else REST
             advance(players[row, seat], players[row, 1 - seat], game, stage, seat, tables, pad)
         if shove != 0.0:
             moving.nudge(first, shove, stage, game)
             moving.nudge(second, -shove, stage, game)
+        combat.carry(first, second, tables)
+        combat.carry(second, first, tables)
         fight(first, second, tables)
         shots.strike(first, 0, items[row], tables)
         shots.strike(second, 1, items[row], tables)

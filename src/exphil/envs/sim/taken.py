@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from exphil.compiled import compiled, records
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import air, ledge, shield, shots, specials, state, sticks
+from exphil.envs.sim import air, damage, floating, influence, ledge, reflector, shield, shots, specials, state, sticks
 from exphil.envs.sim.combat import THROWN_WEIGHT
+from exphil.envs.sim.entering import FIRST_OF_MANY, HOP_FRAMES, KIRBY, LAST_OF_MANY, PUFF
 from exphil.envs.sim.moving import LOCKED, settle
 from exphil.envs.sim.reset import HEIGHTS
 
@@ -63,7 +64,9 @@ def taken(rows: NDArray[Any], tables: Any) -> tuple[NDArray[Any], NDArray[Any], 
     games: Any = np.zeros(len(rows), state.GAME).view(np.recarray)
     columns = ("main_x", "main_y", "c_x", "c_y", "shoulder", "buttons")
     players.tilt_x[0], players.tilt_y[0], players.since_trigger[0] = sticks.LONG, sticks.LONG, sticks.LONG
-    _hold(records(players), np.stack([real[name].astype(np.float64) for name in columns], -1))
+    _hold(
+        records(players), np.stack([real[name].astype(np.float64) for name in columns], -1), real["action"], _lag(real)
+    )
     for name in SAME:
         players[name] = real[name]
     for name, column in SPEEDS.items():
@@ -83,15 +86,29 @@ def taken(rows: NDArray[Any], tables: Any) -> tuple[NDArray[Any], NDArray[Any], 
     return players, games, _shots(rows)
 
 
+def _lag(real: NDArray[Any]) -> NDArray[np.int8]:
+    """1 in the first frame of hitlag, 2 in those that follow, else 0."""
+    found = (real["hitlag"] > 0).astype(np.int8)
+    found[1:][(found[1:] > 0) & (real["hitlag"][1:] < real["hitlag"][:-1])] = 2
+    return found
+
+
 @compiled()
-def _hold(players: Any, pads: Any) -> None:
-    """The controllers of all frames, as the simulator reads them."""
+def _hold(players: Any, pads: Any, action: Any, lag: Any) -> None:
+    """The controllers of all frames, as the simulator reads them; a push that was used up in hitlag is an old one."""
     for row in range(len(players)):
         for seat in range(players.shape[1]):
             if row > 0:
                 players[row, seat] = players[row - 1, seat]
-            pad = pads[row, seat]
-            sticks.read(players[row, seat], pad[0], pad[1], pad[2], pad[3], pad[4], int(pad[5]))
+            p, pad = players[row, seat], pads[row, seat]
+            sticks.read(p, pad[0], pad[1], pad[2], pad[3], pad[4], int(pad[5]))
+            if act.KIND[action[row, seat]] == act.K_JUMP and p.action != action[row, seat]:
+                p.tilt_y = sticks.LONG
+            p.action = action[row, seat]
+            if lag[row, seat] == 1:
+                influence.old(p)
+            elif lag[row, seat] == 2:
+                influence.step(p)
 
 
 def _latest(where: Bools) -> Wholes:
@@ -137,8 +154,11 @@ def _last(players: Any, real: NDArray[Any], begun: Wholes, tables: Any) -> None:
     length = np.where(act.KIND[action] == act.K_DEAD, ledge.DEAD_FRAMES, length)
     length = np.where(action == act.REBIRTH, ledge.REBIRTH_FRAMES, length)
     length = np.where(action == act.DIZZY, shield.DIZZY_FRAMES, length)
+    length = np.where(_floats(players) & (action == floating.FLOAT) | _reflects(players), 0, length)
+    length = np.where(_hops(players), HOP_FRAMES, length)
     hurt = (action >= act.DAMAGE_HIGH_1) & (action <= act.FLY_ROLL)
-    left = np.maximum(players.t + real["hitstun"].astype(np.int64), length)
+    shortest = np.where(action < act.FLY_HIGH, np.array(damage.HURT_FRAMES)[(action - act.DAMAGE_HIGH_1) % 3], length)
+    left = np.maximum(players.t + real["hitstun"].astype(np.int64), shortest)
     length = np.where(hurt, left, length)
     place = np.clip(action - act.THROW_FORWARD, 0, 3)
     throws = act.KIND[action] == act.K_THROW
@@ -181,6 +201,15 @@ def _remember(players: Any, real: NDArray[Any], begun: Wholes, tables: Any) -> N
     opens[1:] &= ~special[:-1]
     began = special & (_latest(opens) == begun)
     players.timer = np.where(special, np.where(began, players.t, specials.RISE_FRAMES), players.timer)
+    up = _reflects(players)
+    players.timer = np.where(
+        up, at - _latest(~up & ~np.isin(action, (reflector.TURN, reflector.TURN_AIR))), players.timer
+    )
+    shooting = np.isin(players.character, specials.BLASTERS) & np.isin(action, specials.SHOOTING)
+    fresh = (players.buttons & ~players.was_buttons & sticks.B) != 0
+    players.timer = np.where(shooting, _latest(fresh) >= begun, players.timer)
+    floats = np.cumsum(_floats(players), 0)
+    players.floated = floats - np.take_along_axis(floats, np.maximum(_latest(players.on_ground != 0), 0), 0)
     holds = kind == act.K_HOLD
     since, more = BLAMED
     kept = (since + more * players.percent[:, ::-1]).astype(np.int64) - (at - _latest(~holds))
@@ -189,6 +218,22 @@ def _remember(players: Any, real: NDArray[Any], begun: Wholes, tables: Any) -> N
     caught = _since((action == act.LEDGE_CATCH) & (begun == at))
     left = np.maximum(ledge.SAFE_AFTER - reborn, ledge.SAFE_FRAMES - caught)
     players.invulnerable = np.where(real["invulnerable"] != 0, np.maximum(left, 2), 0)
+
+
+def _hops(players: Any) -> Bools:
+    found: Bools = np.isin(players.character, (KIRBY, PUFF)) & (players.action >= FIRST_OF_MANY)
+    return found & (players.action <= LAST_OF_MANY)
+
+
+def _floats(players: Any) -> Bools:
+    found: Bools = (players.character == floating.PEACH) & (players.action >= floating.FLOAT)
+    return found & (players.action <= floating.LAST_ATTACK)
+
+
+def _reflects(players: Any) -> Bools:
+    who = np.isin(players.character, (reflector.FOX, reflector.FALCO))
+    found: Bools = who & np.isin(players.action, (reflector.UP, reflector.UP_AIR))
+    return found
 
 
 def _clear(players: Any, tables: Any) -> Bools:

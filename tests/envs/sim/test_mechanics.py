@@ -1,0 +1,139 @@
+"""What experts do with a controller does here what it does in the game."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from random_hands import World
+
+from exphil.envs.sim import actions as act
+from exphil.envs.sim import floating, reflector
+from exphil.envs.sim.state import PLAYER
+from exphil.game.ids import Button, Character, Stage
+
+FOX, FALCO, MARTH, PEACH = Character.FOX, Character.FALCO, Character.MARTH, Character.PEACH
+
+
+def standing(who: int = FOX, games: int = 1, apart: float = 80.0) -> World:
+    """Two on Final Destination who stand and look at each other."""
+    world = World([(who, who)] * games, [Stage.FINAL_DESTINATION] * games)
+    for seat, side in ((0, -1.0), (1, 1.0)):
+        p = world.players[:, seat]
+        p["x"], p["y"], p["facing"], p["action"] = side * apart / 2, 0.0, -side, act.WAIT
+        p["on_ground"], p["surface"], p["invulnerable"], p["jumps"] = 1, 0, 0, 2
+    return world
+
+
+def flying(angle_y: float = 2.0) -> World:
+    """One who was just hit, has five frames of hitlag before him, and is high in the air."""
+    world = standing(MARTH)
+    p = world.players[:, 0]
+    p["y"], p["on_ground"], p["surface"], p["action"], p["length"] = 60.0, 0, -1, act.FLY_NEUTRAL, 60
+    p["hitlag"], p["hitstun"], p["attack_y"], p["aloft"], p["tilt_x"], p["tilt_y"] = 5.0, 40.0, angle_y, 60, 200, 200
+    return world
+
+
+def pressed(world: World, frames: list[tuple[float, ...]], seat: int = 0) -> np.ndarray:
+    """The player of a seat after every frame of these pads."""
+    pads, seen = np.zeros((len(world.players), 2, 6)), []
+    for frame in frames:
+        pads[:, seat] = 0.0
+        pads[:, seat, : len(frame)] = frame
+        world.step(pads)
+        seen.append(np.array(world.players[0])[seat].copy())
+    return np.array(seen, PLAYER)
+
+
+def test_a_push_in_hitlag_moves_six_units_once_and_the_last_frame_three():
+    seen = pressed(flying(), [(1.0, 0.0)] * 5)
+    assert np.diff(np.r_[-40.0, seen["x"][:4]]) == pytest.approx([6.0, 0, 0, 0])
+    assert seen["x"][4] == pytest.approx(seen["x"][3] + 3.0 + seen["attack_x"][4], abs=0.1)
+    assert (seen["y"][:4] == 60.0).all()
+
+
+@pytest.mark.parametrize(("pads", "moved"), [([(0, 0, 0, 1)], 3.0), ([(0, 1, 0, -1)], -3.0), ([(0, 0.6)], 0.0)])
+def test_the_c_stick_goes_before_the_main_one_as_hitlag_ends(pads, moved):
+    still, held = (pressed(flying(), [*frames * 4, (0, 0)]) for frames in ([(0, 0)], pads))
+    walked = 6.0 if pads[0][1] == 1 else 0.0
+    assert held["y"][4] - still["y"][4] - walked == pytest.approx(moved, abs=0.05)
+
+
+def test_the_stick_turns_the_flight_by_18_degrees_at_most():
+    for x, degrees in ((1.0, -18.0), (-1.0, 18.0), (0.5, -4.5), (0.0, 0.0)):
+        p = pressed(flying(), [(0, 0)] * 3 + [(x, 0)] * 2)[-1]
+        assert np.degrees(np.arctan2(p["attack_y"], p["attack_x"])) - 90.0 == pytest.approx(degrees, abs=0.01)
+
+
+def test_nobody_is_pushed_through_the_floor_in_hitlag():
+    world = flying(angle_y=-2.0)
+    world.players.y[0, 0] = 3.0
+    seen = pressed(world, [(0, 0), (0, -1), *[(0, 0)] * 8])
+    assert seen["y"][:4] == pytest.approx([3.0, 0.0, 0.0, 0.0], abs=0.01) and not seen["on_ground"][:4].any()
+    assert seen["on_ground"][-1] == 1 and seen["y"][-1] == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize("who", [FOX, FALCO])
+def test_a_reflector_is_held_cancelled_by_a_jump_and_let_go(who):
+    down, jump = (0, -1, 0, 0, 0, Button.B), (0, 0, 0, 0, 0, Button.X)
+    held = pressed(standing(who), [down] * 60)["action"]
+    assert held[0] == 360 and (held[4:] == reflector.UP).all()
+    let_go = pressed(standing(who), [down] + [(0, 0)] * 60)["action"]
+    assert np.flatnonzero(let_go == reflector.UP).size == reflector.SHORTEST
+    assert reflector.DOWN in let_go and let_go[-1] == act.WAIT
+    cancelled = pressed(standing(who), [down] * 4 + [jump] + [(0, 0)] * 6)["action"]
+    assert cancelled[3] == reflector.UP and cancelled[4] == act.JUMP_SQUAT and act.JUMP_FORWARD in cancelled
+    turned = pressed(standing(who), [down] * 5 + [(-1.0, 0, 0, 0, 0, Button.B)] * 5)
+    assert reflector.TURN in turned["action"] and turned["facing"][0] == -turned["facing"][-1]
+
+
+def test_a_reflector_in_the_air_hardly_falls_and_goes_on_when_it_lands():
+    world = standing(FOX)
+    world.players.y[0, 0], world.players.on_ground[0, 0], world.players.action[0, 0] = 6.0, 0, act.FALL
+    seen = pressed(world, [(0, -1, 0, 0, 0, Button.B)] * 60)
+    assert 365 in seen["action"] and reflector.UP_AIR in seen["action"] and seen["action"][-1] == reflector.UP
+    assert not seen["on_ground"][:12].any()
+    jumped = pressed(standing(FOX), [(0, 0, 0, 0, 0, Button.X)] * 12 + [(0, -1, 0, 0, 0, Button.B)] * 6
+                     + [(0, 0, 0, 0, 0, Button.X)])  # fmt: skip
+    assert jumped["action"][-1] in (act.AIR_JUMP_FORWARD, act.AIR_JUMP_BACK)
+
+
+def test_peach_floats_while_a_jump_is_held_and_attacks_land_at_once():
+    hold, down = (0, 0, 0, 0, 0, Button.X), (0, -1, 0, 0, 0, Button.X)
+    seen = pressed(standing(PEACH), [hold] * 220)
+    float_ = seen["action"] == floating.FLOAT
+    assert float_.sum() in range(floating.LONGEST - 2, floating.LONGEST + 2)
+    assert (seen["speed_y"][float_] == 0).all() and floating.END_FORWARD in seen["action"]
+    low = pressed(standing(PEACH), [hold] * 5 + [down] * 20)
+    assert low["action"][-1] == floating.FLOAT and 0 < low["y"][-1] < 6
+    attack = pressed(
+        standing(PEACH), [hold] * 5 + [down] * 5 + [(0, -1, 0, 0, 0, Button.X | Button.A)] * 3 + [(0, 0)] * 40
+    )
+    assert floating.LAST_ATTACK in attack["action"]
+    landed = attack["action"][np.flatnonzero(attack["on_ground"])]
+    assert act.LANDING in landed and act.LANDING_AIR_NEUTRAL + 4 not in landed
+    again = pressed(standing(PEACH), [hold] * 60 + [(0, 0)] * 3 + [hold] * 5 + [(0, 0), *[down] * 5])
+    assert again["action"][-1] != floating.FLOAT, "once in every time in the air"
+
+
+def throw_up(seat: int) -> tuple[list[float], list[tuple[float, ...]]]:
+    """How far a grab of one seat holds the other, and where that one flies when it is thrown."""
+    world, pads = standing(FOX, apart=8.0), np.zeros((1, 2, 6))
+    held, flown = [], []
+    for at in range(70):
+        pads[0, seat, 5] = Button.Z if at == 0 else 0
+        pads[0, seat, 1] = 1.0 if at > 35 else 0.0
+        pads[0, 1 - seat, 0] = world.players[0, seat].facing if at > 35 else 0.0
+        world.step(pads)
+        p, q = world.players[0, seat], world.players[0, 1 - seat]
+        if p.action == act.CATCH_WAIT:
+            held.append(float((q.x - p.x) * p.facing))
+        if act.KIND[q.action] == act.K_FLY:
+            flown.append((float((q.x - p.x) * p.facing), float(q.y), float(q.attack_x * p.facing)))
+    return held, flown
+
+
+def test_whoever_is_held_is_where_the_hands_are_and_is_thrown_alike_from_either_seat():
+    first, second = throw_up(0), throw_up(1)
+    assert set(np.round(first[0], 3)) == {8.28}, "as Fox holds everybody in recorded games"
+    assert np.allclose(first[0], second[0]) and np.allclose(first[1], second[1])
+    assert first[1][0][2] > 0.2, "a throw is turned by the stick as well"

@@ -137,3 +137,39 @@ def test_whoever_is_held_is_where_the_hands_are_and_is_thrown_alike_from_either_
     assert set(np.round(first[0], 3)) == {8.28}, "as Fox holds everybody in recorded games"
     assert np.allclose(first[0], second[0]) and np.allclose(first[1], second[1])
     assert first[1][0][2] > 0.2, "a throw is turned by the stick as well"
+
+
+def test_whoever_struggles_is_free_sooner():
+    def held(*pads: tuple[float, ...]) -> int:
+        world, at = standing(FOX, apart=8.0), 0
+        for at in range(200):
+            pad = np.zeros((1, 2, 6))
+            pad[0, 0, 5] = Button.Z if at == 0 else 0
+            pad[0, 1, : len(pads[at % len(pads)])] = pads[at % len(pads)] if at > 12 else 0.0
+            world.step(pad)
+            if at > 20 and world.players[0, 1].action not in (act.PULLED, act.HELD):
+                break
+        return at
+
+    still, buttons = held((0,)), held((0, 0, 0, 0, 0, Button.X), (0,))
+    sticks, both = held((1.0,), (-1.0,)), held((1.0, 0, 0, 0, 0, Button.A), (-1.0,))
+    assert 76 < still < 90, "76 frames at no percent, after the reach"
+    assert still > buttons > sticks > both > 20
+
+
+def test_a_move_that_hits_again_and_again_deals_less_but_knocks_as_far():
+    world = standing(MARTH, apart=12.0)
+    dealt, hits = [], 0
+    for at in range(500):
+        pad = np.zeros((1, 2, 6))
+        pad[0, 0, 5] = Button.A if at % 50 == 0 else 0
+        before = float(world.players[0, 1].percent)
+        world.step(pad)
+        p = world.players[0]
+        if p[1].percent > before:
+            dealt.append(p[1].percent - before)
+            p.percent[1], p.x[1], p.y[1], p.action[1], p.hitstun[1] = 0.0, p.x[0] + 12.0 * p.facing[0], 0.0, act.WAIT, 0.0
+            p.on_ground[1], p.surface[1], p.length[1], p.hitlag[1], p.attack_x[1], p.ground_x[1] = 1, 0, 0, 0.0, 0.0, 0.0
+            hits += 1
+    assert hits >= 5 and dealt == sorted(dealt, reverse=True)
+    assert np.array(dealt[:5]) / dealt[0] == pytest.approx([1.0, 0.91, 0.83, 0.76, 0.70])

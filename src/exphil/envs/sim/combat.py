@@ -10,13 +10,16 @@ from math import ceil, floor, sqrt
 
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import damage, influence, shield
+from exphil.envs.sim import damage, influence, shield, stale, sticks
 from exphil.envs.sim.entering import enter, friction
 from exphil.envs.sim.state import Record
 
 ELECTRIC = 2
 SHIELD_KEPT = 0.7
 """Of the damage, what a shield loses (SmashWiki "Shield", fully pressed; 0.7 in 1,120 hits of the shared replays)."""
+HOLD, HOLD_MORE, HOLD_BEHIND, STRUGGLE = 76.0, 1.6, 15, 6
+"""Frames that a grab holds, and more for each percent, fewer for who has fewer stocks, and fewer for each push of the
+stick and each press of a button (SmashWiki "Grab"; smashboards "Mechanics of Mashing Out of Grab")."""
 HELD_DISTANCE, THROWN_FROM, THROWN_WEIGHT = 9.0, 6.0, 100.0
 
 
@@ -88,7 +91,8 @@ def hit(p: Record, q: Record, index: int, what: int, tables: Record) -> None:
         grab(p, q, tables)
         return
     blow = tables.hits[box.hit]
-    dealt = blow.damage
+    move = stale.number(p)
+    dealt = blow.damage * stale.kept(p, move)
     electric = blow.effect == ELECTRIC
     side = p.facing if abs(p.x - q.x) < 0.01 or blow.angle == 0.0 else (1.0 if q.x > p.x else -1.0)
     if act.KIND[p.action] != act.K_AERIAL and act.KIND[p.action] != act.K_SPECIAL:
@@ -100,9 +104,10 @@ def hit(p: Record, q: Record, index: int, what: int, tables: Record) -> None:
         stopped(q, dealt, blow.shield, side, tables)
         return
     q.percent += dealt
+    stale.remember(p, move)
     release(q, p, tables)
     force = damage.knockback(
-        q.percent, blow.damage, blow.growth, blow["base"], blow.set, tables.attributes[q.character].weight
+        floor(q.percent), blow.damage, blow.growth, blow["base"], blow.set, tables.attributes[q.character].weight
     )
     damage.launch(q, force, blow.angle, side, where(p, q, box, tables), tables)
 
@@ -143,7 +148,7 @@ def grab(p: Record, q: Record, tables: Record) -> None:
     """One holds, the other is held in front."""
     enter(p, act.CATCH_PULL if p.action == act.CATCH else act.CATCH_DASH_PULL, tables)
     enter(q, act.PULLED, tables)
-    p.timer = int(90 + q.percent * 1.7)
+    p.timer = int(HOLD + HOLD_MORE * q.percent) - (HOLD_BEHIND if q.stocks < p.stocks else 0)
     q.facing = -p.facing
     p.ground_x, p.air_x, q.ground_x, q.air_x = 0.0, 0.0, 0.0, 0.0
 
@@ -155,6 +160,8 @@ def carry(p: Record, q: Record, tables: Record) -> None:
     thrown = act.KIND[p.action] == act.K_THROW and act.KIND[q.action] == act.K_THROWN
     if not (held or thrown) or p.hitlag > 0.0:
         return
+    if held:
+        p.timer -= struggle(q)
     frames, at = tables.carry_frames[p.character, p.action], tables.carry_at[p.character, p.action]
     if held and (p.t > 1 or p.action == act.CATCH_WAIT or p.action == act.CATCH_ATTACK):
         ahead = tables.carry[at + min(p.t, frames) - 1, 0] if frames > 0 else HELD_DISTANCE
@@ -162,6 +169,17 @@ def carry(p: Record, q: Record, tables: Record) -> None:
     elif thrown and frames > 0:
         q.x = p.x + p.facing * (_carried(p, p.t, 0, tables) - tables.middle[q.character, 0])
         q.y = p.y + _carried(p, p.t, 1, tables) - tables.middle[q.character, 1]
+
+
+@part
+def struggle(q: Record) -> int:
+    """By how much a held player shortens the grab in this frame: one button and one push of the stick count."""
+    fewer = STRUGGLE if sticks.pressed(q, sticks.ANY) or q.since_trigger == 0 else 0
+    far = q.main_x * q.main_x + q.main_y * q.main_y >= influence.FAR * influence.FAR
+    if far and (q.tilt_x < influence.FRESH or q.tilt_y < influence.FRESH):
+        q.tilt_x, q.tilt_y = sticks.LONG, sticks.LONG
+        fewer += STRUGGLE
+    return fewer
 
 
 @part
@@ -226,7 +244,9 @@ def throw(p: Record, q: Record, tables: Record) -> None:
     else:
         q.y += THROWN_FROM
     blow = tables.throws[p.character, place]
-    q.percent += tables.throw_before[p.character, place] + blow.damage
+    move = stale.number(p)
+    q.percent += (tables.throw_before[p.character, place] + blow.damage) * stale.kept(p, move)
+    stale.remember(p, move)
     side = -p.facing if p.action == act.THROW_BACK else p.facing
     force = damage.knockback(floor(q.percent), blow.damage, blow.growth, blow["base"], blow.set, THROWN_WEIGHT)
     q.on_ground, q.surface, q.hitlag = 0, -1, 0.0

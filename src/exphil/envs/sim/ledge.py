@@ -147,6 +147,7 @@ def beyond(p: Record, stage: int, tables: Record) -> None:
     if state < 0:
         return
     p.stocks -= 1
+    p.landed = 0
     enter(p, state, tables)
     p.length = DEAD_FRAMES
     p.ground_x, p.air_x, p.speed_y, p.attack_x, p.attack_y = 0.0, 0.0, 0.0, 0.0, 0.0

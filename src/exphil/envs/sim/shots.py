@@ -7,13 +7,13 @@ is missing, see ``docs/simulator.md``.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import floor, sqrt
 
 import numpy as np
 
 from exphil.compiled import part
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import combat, damage
+from exphil.envs.sim import combat, damage, stale
 from exphil.envs.sim.state import ITEMS, Record
 from exphil.game.ids import Character
 
@@ -24,21 +24,22 @@ _NONE, _LASER, _NEEDLE = (0.0, 0.0, 0.0, 0.0), (361.0, 100.0, 0.0, 5.0), (0.0, 3
 _MISSILE, _FIRE = (0.0, 20.0, 24.0, 0.0), (361.0, 25.0, 5.0, 0.0)
 SHOTS = np.array(
     [
-        (_FOX, 342, 11, 54, 16.4, 6.0, 7.0, 0.0, 33, 3, *_NONE),
-        (_FOX, 345, 6, 54, 16.41, 11.2, 7.0, 0.0, 33, 3, *_NONE),
-        (_FALCO, 342, 17, 55, 10.58, 8.13, 5.0, 0.0, 35, 3, *_LASER),
-        (_FALCO, 345, 9, 55, 14.51, 12.41, 5.0, 0.0, 35, 3, *_LASER),
-        (_SHEIK, 344, 7, 79, 8.0, 8.0, 4.0, 0.0, 30, 3, *_NEEDLE),
-        (_SHEIK, 348, 4, 79, 7.0, 6.0, 2.83, -2.83, 60, 3, *_NEEDLE),
-        (_SAMUS, 350, 23, 95, 9.2, 11.58, 0.6, 0.0, 155, 5, *_MISSILE),
-        (_SAMUS, 352, 16, 95, 10.41, 9.92, 0.6, 0.0, 155, 5, *_MISSILE),
-        (_LUIGI, 342, 18, 105, 8.39, 7.82, 1.2, 0.0, 50, 6, *_FIRE),
+        (_FOX, 342, 11, 54, 16.4, 6.0, 7.0, 0.0, 33, 3, *_NONE, 0),
+        (_FOX, 345, 6, 54, 16.41, 11.2, 7.0, 0.0, 33, 3, *_NONE, 0),
+        (_FALCO, 342, 17, 55, 10.58, 8.13, 5.0, 0.0, 35, 3, *_LASER, 0),
+        (_FALCO, 345, 9, 55, 14.51, 12.41, 5.0, 0.0, 35, 3, *_LASER, 0),
+        (_SHEIK, 344, 7, 79, 8.0, 8.0, 4.0, 0.0, 30, 3, *_NEEDLE, 0),
+        (_SHEIK, 348, 4, 79, 7.0, 6.0, 2.83, -2.83, 60, 3, *_NEEDLE, 0),
+        (_SAMUS, 350, 23, 95, 9.2, 11.58, 0.6, 0.0, 155, 5, *_MISSILE, 1),
+        (_SAMUS, 352, 16, 95, 10.41, 9.92, 0.6, 0.0, 155, 5, *_MISSILE, 1),
+        (_LUIGI, 342, 18, 105, 8.39, 7.82, 1.2, 0.0, 50, 6, *_FIRE, 0),
     ],
     np.float64,
 )
 """Character, action, the frame of it (from 1), the item's number, where it appears (forward, up), its speed, how many
-frames it lives, damage, and its angle, knockback growth, base and set knockback (all 0: it does not flinch)."""
-WHO, ACTION, FRAME, KIND, X, Y, SPEED_X, SPEED_Y, LIFE, DAMAGE, ANGLE, GROWTH, BASE, SET = range(14)
+frames it lives, damage, and its angle, knockback growth, base and set knockback (all 0: it does not flinch); which
+of the four special moves it is."""
+WHO, ACTION, FRAME, KIND, X, Y, SPEED_X, SPEED_Y, LIFE, DAMAGE, ANGLE, GROWTH, BASE, SET, WAY = range(15)
 RADIUS = 3.0
 
 
@@ -83,7 +84,7 @@ def vanish(item: Record) -> None:
 
 
 @part
-def strike(q: Record, seat: int, items: Record, tables: Record) -> None:
+def strike(q: Record, p: Record, seat: int, items: Record, tables: Record) -> None:
     """Items of the other player that touch this one."""
     body = tables.attributes[q.character]
     for slot in range(ITEMS):
@@ -96,23 +97,28 @@ def strike(q: Record, seat: int, items: Record, tables: Record) -> None:
         shielded = act.KIND[q.action] == act.K_SHIELD or q.action == act.GUARD_STUN
         if apart > RADIUS + (body.shield_size if shielded else body.width):
             continue
-        feel(q, item, shielded, tables)
+        feel(q, p, item, shielded, tables)
         vanish(item)
 
 
 @part
-def feel(q: Record, item: Record, shielded: bool, tables: Record) -> None:
-    """What an item does to whom it hits."""
+def feel(q: Record, p: Record, item: Record, shielded: bool, tables: Record) -> None:
+    """What an item of p's does to whom it hits."""
     shot = SHOTS[item.hit]
+    move = stale.OWN + int(shot[WAY])
+    dealt = shot[DAMAGE] * stale.kept(p, move)
     side = 1.0 if item.vx > 0 else -1.0
     if shielded:
-        q.hitlag = float(damage.hitlag(shot[DAMAGE], False))
-        combat.stopped(q, shot[DAMAGE], 0.0, side, tables)
+        q.hitlag = float(damage.hitlag(dealt, False))
+        combat.stopped(q, dealt, 0.0, side, tables)
         return
-    q.percent += shot[DAMAGE]
+    q.percent += dealt
+    counted, p.counted = p.counted, 0  # every shot is a move of its own
+    stale.remember(p, move)
+    p.counted = counted
     if shot[GROWTH] == 0.0:
         return
-    q.hitlag = float(damage.hitlag(shot[DAMAGE], False))
+    q.hitlag = float(damage.hitlag(dealt, False))
     weight = tables.attributes[q.character].weight
-    force = damage.knockback(q.percent, shot[DAMAGE], shot[GROWTH], shot[BASE], shot[SET], weight)
+    force = damage.knockback(floor(q.percent), shot[DAMAGE], shot[GROWTH], shot[BASE], shot[SET], weight)
     damage.launch(q, force, shot[ANGLE], side, 1, tables)

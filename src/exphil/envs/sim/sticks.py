@@ -14,6 +14,7 @@ from exphil.game.ids import Button
 JUMP_BUTTONS = int(Button.X | Button.Y)
 SHIELD_BUTTONS = int(Button.L | Button.R)
 TRIGGERS = int(Button.L | Button.R | Button.Z)
+ANY = int(Button.A | Button.B | Button.X | Button.Y | Button.L | Button.R | Button.Z)
 A, B, Z = int(Button.A), int(Button.B), int(Button.Z)
 TILTED = 0.25
 """From here a stick counts as away from rest; its timers start."""

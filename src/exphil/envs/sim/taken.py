@@ -15,8 +15,21 @@ from numpy.typing import NDArray
 
 from exphil.compiled import compiled, records
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import air, damage, floating, influence, ledge, reflector, shield, shots, specials, state, sticks
-from exphil.envs.sim.combat import THROWN_WEIGHT
+from exphil.envs.sim import (
+    air,
+    combat,
+    damage,
+    floating,
+    influence,
+    ledge,
+    reflector,
+    shield,
+    shots,
+    specials,
+    stale,
+    state,
+    sticks,
+)
 from exphil.envs.sim.entering import FIRST_OF_MANY, HOP_FRAMES, KIRBY, LAST_OF_MANY, PUFF
 from exphil.envs.sim.moving import LOCKED, settle
 from exphil.envs.sim.reset import HEIGHTS
@@ -32,8 +45,6 @@ ENDLESS = (
 )  # fmt: skip
 HANGS = (act.LEDGE_CATCH, act.LEDGE_WAIT, *range(act.LEDGE_CLIMB_SLOW, act.LEDGE_JUMP_SLOW_1 + 1), act.LEDGE_JUMP_1)
 """States after which a ledge cannot be caught for a while."""
-BLAMED = 90.0, 1.7
-"""Frames that a grab holds, and how many more for each percent, as ``combat.grab`` has it."""
 SAME = (
     "percent", "x", "y", "facing", "action_frame", "shield", "hitlag", "hitstun", "main_x", "main_y", "c_x", "c_y",
     "shoulder", "action", "buttons", "jumps", "on_ground", "stocks", "character",
@@ -162,7 +173,7 @@ def _last(players: Any, real: NDArray[Any], begun: Wholes, tables: Any) -> None:
     length = np.where(hurt, left, length)
     place = np.clip(action - act.THROW_FORWARD, 0, 3)
     throws = act.KIND[action] == act.K_THROW
-    weight = tables.attributes["weight"][players.character[:, ::-1]] / THROWN_WEIGHT
+    weight = tables.attributes["weight"][players.character[:, ::-1]] / combat.THROWN_WEIGHT
     slow = np.where(throws & (tables.throw_by_weight[who, place] != 0), weight, 1.0)
     let_go = np.maximum(np.ceil(np.minimum(tables.throw_frame[who, place], length) * slow), 2)
     players.timer = np.where(throws, let_go.astype(np.int64), players.timer)
@@ -211,13 +222,13 @@ def _remember(players: Any, real: NDArray[Any], begun: Wholes, tables: Any) -> N
     floats = np.cumsum(_floats(players), 0)
     players.floated = floats - np.take_along_axis(floats, np.maximum(_latest(players.on_ground != 0), 0), 0)
     holds = kind == act.K_HOLD
-    since, more = BLAMED
-    kept = (since + more * players.percent[:, ::-1]).astype(np.int64) - (at - _latest(~holds))
+    kept = (combat.HOLD + combat.HOLD_MORE * players.percent[:, ::-1]).astype(np.int64) - (at - _latest(~holds))
     players.timer = np.where(holds, np.maximum(kept, 1), players.timer)
     reborn = _since(np.isin(action, (act.REBIRTH, act.REBIRTH_WAIT)))
     caught = _since((action == act.LEDGE_CATCH) & (begun == at))
     left = np.maximum(ledge.SAFE_AFTER - reborn, ledge.SAFE_FRAMES - caught)
     players.invulnerable = np.where(real["invulnerable"] != 0, np.maximum(left, 2), 0)
+    _stale(records(players), begun, _struck(real))
 
 
 def _hops(players: Any) -> Bools:
@@ -234,6 +245,29 @@ def _reflects(players: Any) -> Bools:
     who = np.isin(players.character, (reflector.FOX, reflector.FALCO))
     found: Bools = who & np.isin(players.action, (reflector.UP, reflector.UP_AIR))
     return found
+
+
+def _struck(real: NDArray[Any]) -> Bools:
+    """``(T, 2)``: whether a player is struck, shields apart, in this frame."""
+    found = np.zeros(real.shape, np.bool_)
+    hurt = np.isin(act.KIND[real["action"][1:]], (act.K_DAMAGE, act.K_DAMAGE_AIR, act.K_FLY, act.K_DOWN))
+    found[1:] = (real["percent"][1:] > real["percent"][:-1]) & hurt
+    return found
+
+
+@compiled()
+def _stale(players: Any, begun: Any, struck: Any) -> None:
+    """The moves that hit last, by who is struck while what is done."""
+    for row in range(1, len(players)):
+        for seat in range(2):
+            p = players[row, seat]
+            p.landed, p.counted = players[row - 1, seat].landed, players[row - 1, seat].counted
+            if p.stocks < players[row - 1, seat].stocks:
+                p.landed = 0
+            if begun[row, seat] == row:
+                p.counted = 0
+            if struck[row, 1 - seat]:
+                stale.remember(p, stale.number(p))
 
 
 def _clear(players: Any, tables: Any) -> Bools:

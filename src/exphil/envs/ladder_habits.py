@@ -44,6 +44,8 @@ LAGGING = np.isin(np.arange(len(act.KIND)), (*range(70, 75), act.LANDING_SPECIAL
 LAGGING |= np.isin(act.KIND, (act.K_BROKEN, act.K_HELPLESS))
 MARGIN = 6.0
 """Units before the ledge where a walk or a run ends."""
+SWING = 30
+"""Frames of a swing in the air; who would be off the stage by then does not begin one."""
 STOP = 0.12
 """What a run is thought to lose of its speed in a frame: less than any character does, so nobody slides off."""
 TECH_WAIT = 40
@@ -216,7 +218,8 @@ class Mind:
         lottery = self.chance.several(20, len(moves), 12)
         score = np.where(fits & (liking > 0), liking + lottery, 0.0)
         best = score.argmax(1)
-        does = where & (score.max(1) > 0)
+        leaves = (abs(own.x + SWING * own.vx) > seen.ledge - MARGIN) & (own.x * own.vx > 0) & ~own.ground
+        does = where & (score.max(1) > 0) & ~leaves
         x, y, c_x, c_y, button = listed[best, 1:].T
         hands.wish(does, x * ahead, y, c_x=c_x * ahead, c_y=c_y, press=button.astype(np.int64))
 

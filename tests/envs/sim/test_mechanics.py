@@ -168,8 +168,21 @@ def test_a_move_that_hits_again_and_again_deals_less_but_knocks_as_far():
         p = world.players[0]
         if p[1].percent > before:
             dealt.append(p[1].percent - before)
-            p.percent[1], p.x[1], p.y[1], p.action[1], p.hitstun[1] = 0.0, p.x[0] + 12.0 * p.facing[0], 0.0, act.WAIT, 0.0
-            p.on_ground[1], p.surface[1], p.length[1], p.hitlag[1], p.attack_x[1], p.ground_x[1] = 1, 0, 0, 0.0, 0.0, 0.0
+            p.percent[1], p.x[1], p.y[1], p.action[1], p.hitstun[1] = (
+                0.0,
+                p.x[0] + 12.0 * p.facing[0],
+                0.0,
+                act.WAIT,
+                0.0,
+            )
+            p.on_ground[1], p.surface[1], p.length[1], p.hitlag[1], p.attack_x[1], p.ground_x[1] = (
+                1,
+                0,
+                0,
+                0.0,
+                0.0,
+                0.0,
+            )
             hits += 1
     assert hits >= 5 and dealt == sorted(dealt, reverse=True)
     assert np.array(dealt[:5]) / dealt[0] == pytest.approx([1.0, 0.91, 0.83, 0.76, 0.70])

@@ -84,19 +84,26 @@ def safe(q: Record, tables: Record) -> bool:
 
 
 @part
-def hit(p: Record, q: Record, index: int, what: int, tables: Record) -> None:
-    """What a touch does."""
+def way(p: Record, q: Record, index: int, tables: Record) -> float:
+    """To which side a touch sends: aerials and special moves away from who hits, others ahead."""
+    hit = tables.boxes[index].hit
+    if act.KIND[p.action] != act.K_AERIAL and act.KIND[p.action] != act.K_SPECIAL:
+        return p.facing if (q.x - p.x) * p.facing > -4.0 else -p.facing
+    if abs(p.x - q.x) < 0.01 or (hit >= 0 and tables.hits[hit].angle == 0.0):
+        return p.facing
+    return 1.0 if q.x > p.x else -1.0
+
+
+@part
+def hit(p: Record, q: Record, index: int, what: int, side: float, place: int, move: int, tables: Record) -> None:
+    """What a touch does. Its side, place and move are those of before either player felt anything."""
     box = tables.boxes[index]
     if box.hit < 0:
         grab(p, q, tables)
         return
     blow = tables.hits[box.hit]
-    move = stale.number(p)
     dealt = blow.damage * stale.kept(p, move)
     electric = blow.effect == ELECTRIC
-    side = p.facing if abs(p.x - q.x) < 0.01 or blow.angle == 0.0 else (1.0 if q.x > p.x else -1.0)
-    if act.KIND[p.action] != act.K_AERIAL and act.KIND[p.action] != act.K_SPECIAL:
-        side = p.facing if (q.x - p.x) * p.facing > -4.0 else -p.facing
     frames = damage.hitlag(dealt, electric)
     p.hitlag = max(p.hitlag, float(damage.hitlag(dealt, False)))  # who trades blows stands still for the longer one
     q.hitlag = max(q.hitlag, float(frames))
@@ -109,13 +116,13 @@ def hit(p: Record, q: Record, index: int, what: int, tables: Record) -> None:
     force = damage.knockback(
         floor(q.percent), blow.damage, blow.growth, blow["base"], blow.set, tables.attributes[q.character].weight
     )
-    damage.launch(q, force, blow.angle, side, where(p, q, box, tables), tables)
+    damage.launch(q, force, blow.angle, side, place, tables)
 
 
 @part
-def where(p: Record, q: Record, box: Record, tables: Record) -> int:
+def where(p: Record, q: Record, index: int, tables: Record) -> int:
     """Which third of the body a hitbox is at: 0 high, 1 middle, 2 low."""
-    share = (p.y + box.y - q.y) / tables.attributes[q.character].height
+    share = (p.y + tables.boxes[index].y - q.y) / tables.attributes[q.character].height
     if share > 2.0 / 3.0:
         return 0
     return 1 if share > 1.0 / 3.0 else 2

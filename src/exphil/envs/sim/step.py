@@ -13,7 +13,20 @@ from numpy.typing import NDArray
 
 from exphil.compiled import compiled, part, records
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import air, combat, damage, floating, ground_lines, influence, ledge, moving, shield, shots, sticks
+from exphil.envs.sim import (
+    air,
+    combat,
+    damage,
+    floating,
+    ground_lines,
+    influence,
+    ledge,
+    moving,
+    shield,
+    shots,
+    stale,
+    sticks,
+)
 from exphil.envs.sim.ending import finish
 from exphil.envs.sim.entering import drift, fall, gravity, hops
 from exphil.envs.sim.grounded import act_on_ground, special_frame
@@ -104,12 +117,19 @@ def fight(p: Record, q: Record, tables: Record) -> None:
     theirs, how = combat.touched(q, p, tables)
     i_hit = mine >= 0 and not (theirs >= 0 and tables.boxes[mine].hit < 0)
     you_hit = theirs >= 0 and not (mine >= 0 and tables.boxes[theirs].hit < 0)
+    if not (i_hit or you_hit):
+        return
     p.hit_mask = 1 if i_hit else p.hit_mask
     q.hit_mask = 1 if you_hit else q.hit_mask
+    forth, high = combat.way(p, q, max(mine, 0), tables), combat.where(p, q, max(mine, 0), tables)
+    back, low = combat.way(q, p, max(theirs, 0), tables), combat.where(q, p, max(theirs, 0), tables)
+    move, answer = stale.number(p), stale.number(q)
     if i_hit:
-        combat.hit(p, q, mine, what, tables)
+        combat.hit(p, q, mine, what, forth, high, move, tables)
     if you_hit:
-        combat.hit(q, p, theirs, how, tables)
+        combat.hit(q, p, theirs, how, back, low, answer, tables)
+    if i_hit and you_hit:
+        p.counted, q.counted = 0, 0  # both moves are over
 
 
 def step(

@@ -186,3 +186,12 @@ def test_a_move_that_hits_again_and_again_deals_less_but_knocks_as_far():
             hits += 1
     assert hits >= 5 and dealt == sorted(dealt, reverse=True)
     assert np.array(dealt[:5]) / dealt[0] == pytest.approx([1.0, 0.91, 0.83, 0.76, 0.70])
+
+
+@pytest.mark.parametrize(("stick", "state"), [(-0.7, act.PASS), (-1.0, act.SPOT_DODGE), (-0.6, act.GUARD)])
+def test_a_small_push_down_behind_a_shield_drops_through_the_platform(stick, state):
+    world = standing(FOX)
+    world.games.stage[0] = Stage.BATTLEFIELD
+    world.players.x[0, 0], world.players.y[0, 0], world.players.surface[0, 0] = -38.8, 27.2, 1
+    seen = pressed(world, [(0, 0, 0, 0, 0, Button.L)] * 20 + [(0, stick, 0, 0, 0, Button.L)] * 2)
+    assert seen["y"][10] == pytest.approx(27.2, abs=0.01) and seen["action"][-1] == state

@@ -76,7 +76,7 @@ LEVELS = {
     "cpu5": Level("chaser", 20),
     "cpu6": Level("spacer", 9, 0.1),
     "cpu7": Level("spacer", 6),
-    "cpu8": Level("punisher", 6, 0.05),
+    "cpu8": Level("punisher", 5, 0.03),
     "cpu9": Level("punisher", 3),
 }
 """Every name of the ladder."""

@@ -14,7 +14,7 @@ from exphil.envs.environment import Frame
 from exphil.envs.ladder_hands import A, B, Chance, Hands, L, X, Y, Z
 from exphil.envs.ladder_seen import DAMAGE, FIRST, LAST, LENGTH, Bools, Eyes, Floats, Ints, Seen, reaches
 from exphil.envs.sim import actions as act
-from exphil.envs.sim import tables
+from exphil.envs.sim import specials, tables
 
 GROUND_MOVES = (
     (act.JAB_1, 0.0, 0.0, 0.0, 0.0, A),
@@ -42,6 +42,8 @@ AERIAL = act.KIND == act.K_AERIAL
 GUARDING = np.isin(act.KIND, (act.K_SHIELD, act.K_SHIELD_STUN))
 LAGGING = np.isin(np.arange(len(act.KIND)), (*range(70, 75), act.LANDING_SPECIAL, act.SPOT_DODGE, act.ROLL_FORWARD))
 LAGGING |= np.isin(act.KIND, (act.K_BROKEN, act.K_HELPLESS))
+CHARGING = (353, 354)
+"""Fox and Falco before they fly where the stick points."""
 MARGIN = 6.0
 """Units before the ledge where a walk or a run ends."""
 SWING = 30
@@ -110,6 +112,10 @@ class Mind:
         hands.wish(falling & again & (own.jumps > 0) & ((own.y < 8) | far), way, press=X)
         last = falling & (own.jumps == 0) & ((own.y < -14) | (far & (own.y < 20)))
         hands.wish(last, 0.4 * np.sign(way), 0.9, press=B)
+        aims = np.isin(own.character, specials.BLASTERS) & np.isin(own.action, CHARGING)
+        ahead, up = np.sign(own.x) * (seen.ledge - 4) - own.x, 8.0 - own.y
+        far = np.maximum(np.hypot(ahead, up), 1.0)
+        hands.wish(aims, np.where(off, ahead / far, 0.0), np.where(off, up / far, 1.0))
 
     def _ledge(self) -> None:
         seen, own, hands = self.seen, self.seen.own, self.hands

@@ -195,3 +195,18 @@ def test_a_small_push_down_behind_a_shield_drops_through_the_platform(stick, sta
     world.players.x[0, 0], world.players.y[0, 0], world.players.surface[0, 0] = -38.8, 27.2, 1
     seen = pressed(world, [(0, 0, 0, 0, 0, Button.L)] * 20 + [(0, stick, 0, 0, 0, Button.L)] * 2)
     assert seen["y"][10] == pytest.approx(27.2, abs=0.01) and seen["action"][-1] == state
+
+
+def test_a_smash_attack_that_is_held_deals_more_but_not_with_the_c_stick():
+    found = []
+    for frames, c_stick in ((1, False), (200, False), (20, False), (30, True)):
+        world, struck = standing(FOX, apart=13.0), 0.0
+        for at in range(140):
+            pad = np.zeros((1, 2, 6))
+            if at < frames:
+                pad[0, 0] = (0, 0, 1, 0, 0, 0) if c_stick else (1 if at == 0 else 0, 0, 0, 0, 0, Button.A)
+            world.step(pad)
+            struck = max(struck, float(world.players[0, 1].percent))
+        found.append(struck)
+    least, most, some, quick = found
+    assert most == pytest.approx(least * 1.3671) and least < some < most and quick == least > 0

@@ -20,6 +20,10 @@ SHIELD_KEPT = 0.7
 HOLD, HOLD_MORE, HOLD_BEHIND, STRUGGLE = 76.0, 1.6, 15, 6
 """Frames that a grab holds, and more for each percent, fewer for who has fewer stocks, and fewer for each push of the
 stick and each press of a button (SmashWiki "Grab"; smashboards "Mechanics of Mashing Out of Grab")."""
+CHARGED, MOST_CHARGE = 0.3671, 60
+"""What a smash attack deals more when it is held for the longest (SmashWiki "Smash attack"), and knockback by the
+whole percents of that."""
+HAIR = 1e-6
 HELD_DISTANCE, THROWN_FROM, THROWN_WEIGHT = 9.0, 6.0, 100.0
 
 
@@ -84,6 +88,16 @@ def safe(q: Record, tables: Record) -> bool:
 
 
 @part
+def charging(p: Record, tables: Record) -> bool:
+    """Whether A, still down in the one frame of a smash attack that can be held, holds it for another."""
+    at = tables.charged[p.character, p.action]
+    if at == 0 or p.t != at or p.charge >= MOST_CHARGE or not p.buttons & sticks.A:
+        return False
+    p.charge += 1
+    return True
+
+
+@part
 def way(p: Record, q: Record, index: int, tables: Record) -> float:
     """To which side a touch sends: aerials and special moves away from who hits, others ahead."""
     hit = tables.boxes[index].hit
@@ -102,7 +116,8 @@ def hit(p: Record, q: Record, index: int, what: int, side: float, place: int, mo
         grab(p, q, tables)
         return
     blow = tables.hits[box.hit]
-    dealt = blow.damage * stale.kept(p, move)
+    whole = blow.damage * (1.0 + CHARGED * p.charge / MOST_CHARGE)
+    dealt = whole * stale.kept(p, move)
     electric = blow.effect == ELECTRIC
     frames = damage.hitlag(dealt, electric)
     p.hitlag = max(p.hitlag, float(damage.hitlag(dealt, False)))  # who trades blows stands still for the longer one
@@ -114,7 +129,12 @@ def hit(p: Record, q: Record, index: int, what: int, side: float, place: int, mo
     stale.remember(p, move)
     release(q, p, tables)
     force = damage.knockback(
-        floor(q.percent), blow.damage, blow.growth, blow["base"], blow.set, tables.attributes[q.character].weight
+        floor(q.percent),
+        floor(whole + HAIR),
+        blow.growth,
+        blow["base"],
+        blow.set,
+        tables.attributes[q.character].weight,
     )
     damage.launch(q, force, blow.angle, side, place, tables)
 

@@ -8,6 +8,7 @@ The record has the fields of ``tables.Tables``, those of ``states.npz``, and ``m
   frame of catching it and of jumping up from it, ``cling_at`` (33, 399) the row of the first frame, and
   ``cling_frames`` (33, 399) how many there are, 0 for unknown; ``reach`` (33, 3): how far out a ledge is
   caught, and how far below it at least and at most.
+- ``charged`` (33, 399): the frame in which a smash attack can be held, 0 for none.
 - ``feet`` (33, 399): how high the feet are above the position.
 - ``special`` (33, 4, 2): the state B goes into: neutral, side, up, down; in the air, on the ground.
 - ``whole`` (33, 399): frames of animation that a landing or a stun plays, however long it lasts.

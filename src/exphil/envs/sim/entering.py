@@ -46,7 +46,7 @@ def enter(p: Record, action: int, tables: Record) -> None:
     p.length = tables.length[p.character, action]
     p.action_frame = tables.first[p.character, action]
     p.rate = tables.rate[p.character, action]
-    p.hit_mask, p.counted = 0, 0
+    p.hit_mask, p.counted, p.charge = 0, 0, 0
 
 
 @part

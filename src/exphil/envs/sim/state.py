@@ -24,7 +24,7 @@ _FLOATS = """
 _WHOLES = """
     action t length floated buttons was_buttons tilt_x tilt_y since_trigger on_ground surface jumps stocks character
     invulnerable fast short_hop passing ledge_lock hit_mask timer side aloft
-    landed counted
+    landed counted charge
 """
 
 PLAYER = np.dtype([(name, np.float64) for name in _FLOATS.split()] + [(name, np.int64) for name in _WHOLES.split()])
@@ -32,7 +32,8 @@ PLAYER = np.dtype([(name, np.float64) for name in _FLOATS.split()] + [(name, np.
 from 1; ``tilt_*`` the frames since a stick left rest; ``surface`` is the line stood on (0 the main one), -1 in the air;
 ``passing`` the one fallen through; ``hit_mask`` says that this attack has hit; ``timer`` and ``side`` mean what their
 state makes of them; ``aloft`` counts the frames in the air, ``floated`` those of Peach's float since;
-``landed`` is what hit last (``stale``), ``counted`` says that this attack is in it."""
+``landed`` is what hit last (``stale``), ``counted`` says that this attack is in it;
+``charge`` the frames that a smash attack was held back."""
 
 GAME = np.dtype(
     [(name, np.float64) for name in ("left_height", "right_height", "left_goal", "right_goal", "wind")]

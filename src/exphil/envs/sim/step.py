@@ -82,7 +82,7 @@ def advance(p: Record, foe: Record, game: Record, stage: int, seat: int, tables:
     if held:
         p.hitlag -= 1.0
     frozen = held and p.hitlag > 0.0
-    if not frozen:
+    if not frozen and not combat.charging(p, tables):
         p.t += 1
         p.action_frame += p.rate
         if p.length > 0 and p.t > p.length:

@@ -228,6 +228,13 @@ def _remember(players: Any, real: NDArray[Any], begun: Wholes, tables: Any) -> N
     caught = _since((action == act.LEDGE_CATCH) & (begun == at))
     left = np.maximum(ledge.SAFE_AFTER - reborn, ledge.SAFE_FRAMES - caught)
     players.invulnerable = np.where(real["invulnerable"] != 0, np.maximum(left, 2), 0)
+    waits = (tables.charged[players.character, action] > 0) & (
+        players.action_frame == np.roll(players.action_frame, 1, 0)
+    )
+    waits &= (begun != at) & (players.hitlag == 0)
+    held = np.cumsum(waits, 0)
+    players.charge = held - np.take_along_axis(held, begun, 0)
+    players.t -= players.charge
     _stale(records(players), begun, _struck(real))
 
 

@@ -210,3 +210,18 @@ def test_a_smash_attack_that_is_held_deals_more_but_not_with_the_c_stick():
         found.append(struck)
     least, most, some, quick = found
     assert most == pytest.approx(least * 1.3671) and least < some < most and quick == least > 0
+
+
+def test_a_trigger_before_the_ground_halves_the_lag_of_an_aerial():
+    def lag(trigger: bool) -> int:
+        hop = [(0, 0, 0, 0, 0, Button.X)] * 2 + [(0, 0)] * 14
+        fall = [(0, 0, 0, -1)] + [(0, 0)] * 8 + [(0, 0, 0, 0, 0, Button.L if trigger else 0)] * 6 + [(0, 0)] * 40
+        return int((pressed(standing(FALCO), hop + fall)["action"] == act.LANDING_AIR_NEUTRAL + 4).sum())
+
+    assert lag(True) == lag(False) // 2 == 9, "Falco's down aerial: 18 frames"
+
+
+def test_a_dash_can_be_danced():
+    seen = pressed(standing(FOX), [(-1.0 if at // 8 % 2 else 1.0, 0) for at in range(64)])
+    assert (seen["action"] == act.DASH).sum() > 45 and {1.0, -1.0} == set(seen["facing"])
+    assert abs(seen["x"]).max() < 70 and act.RUN not in seen["action"]

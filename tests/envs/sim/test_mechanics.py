@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from random_hands import World
+from random_hands import World, everybody, hands
 
 from exphil.envs.sim import actions as act
 from exphil.envs.sim import floating, reflector
@@ -225,3 +225,17 @@ def test_a_dash_can_be_danced():
     seen = pressed(standing(FOX), [(-1.0 if at // 8 % 2 else 1.0, 0) for at in range(64)])
     assert (seen["action"] == act.DASH).sum() > 45 and {1.0, -1.0} == set(seen["facing"])
     assert abs(seen["x"]).max() < 70 and act.RUN not in seen["action"]
+
+
+def test_no_state_lasts_for_ever_under_random_hands():
+    pairs, stages = everybody()
+    world, games = World(pairs, stages, stocks=50), list(range(len(pairs)))
+    pads = hands(4, games, 1500)
+    last, since = np.full((len(pairs), 2), -1), np.zeros((len(pairs), 2), np.int64)
+    for pad in pads:
+        world.step(pad)
+        now = np.array(world.players.action)
+        since = np.where(now == last, since + 1, 0)
+        last = now
+        stuck = since > 450  # a broken shield makes dizzy for 400 frames
+        assert not stuck.any(), [(pairs[game], int(now[game, seat])) for game, seat in np.argwhere(stuck)]

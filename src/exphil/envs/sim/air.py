@@ -8,7 +8,7 @@ from exphil.compiled import part
 from exphil.envs.sim import actions as act
 from exphil.envs.sim import floating, sticks
 from exphil.envs.sim.entering import air_jump, drift, enter, gravity, hops
-from exphil.envs.sim.specials import special
+from exphil.envs.sim.specials import go_into, special
 from exphil.envs.sim.state import Record
 
 AIR_DODGE_SPEED, AIR_DODGE_KEPT = 3.1, 0.9
@@ -128,7 +128,7 @@ def landed(p: Record, tables: Record) -> None:
         enter(p, act.LANDING, tables)
     elif kind == act.K_SPECIAL and tables.lands[p.character, was] >= act.SPECIALS:
         shown = p.action_frame
-        enter(p, tables.lands[p.character, was], tables)
+        go_into(p, tables.lands[p.character, was], tables)
         if tables.lands_on[p.character, was]:
             p.t, p.action_frame = frame, shown
     elif kind == act.K_AIR_DODGE or kind == act.K_HELPLESS or kind == act.K_SPECIAL:

@@ -21,9 +21,7 @@ def follow(p: Record, action: int, tables: Record) -> None:
     """From one part of a move to the next, or out of it in the way of the ground or of the air."""
     kind = act.KIND[action]
     if kind == act.K_SPECIAL:
-        way = p.side
-        enter(p, action, tables)
-        p.side = way
+        specials.go_into(p, action, tables)
         specials.aim(p)
     elif p.on_ground:
         enter(p, act.WAIT, tables)

@@ -74,6 +74,14 @@ def fly_on(p: Record, row: int) -> None:
 
 
 @part
+def go_into(p: Record, action: int, tables: Record) -> None:
+    """A part of a special move; one whose length nobody knows ends all the same."""
+    enter(p, action, tables)
+    if p.length == 0:
+        p.length = UNKNOWN_FRAMES
+
+
+@part
 def special(p: Record, tables: Record) -> bool:
     """The special of the stick's direction; whether this character has one here."""
     kind = NEUTRAL
@@ -88,8 +96,6 @@ def special(p: Record, tables: Record) -> bool:
         return False
     if kind == SIDE or (kind == NEUTRAL and abs(p.main_x) > 0.0):
         p.facing = 1.0 if p.main_x > 0 else -1.0
-    enter(p, action, tables)
+    go_into(p, action, tables)
     p.side, p.timer = kind, 0
-    if p.length == 0 and tables.after[p.character, action] == 0:
-        p.length = UNKNOWN_FRAMES
     return True
